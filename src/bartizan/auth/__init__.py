@@ -1,0 +1,1 @@
+"""Server 1: OAuth 2.1 and OpenID Connect provider, accounts and consoles."""

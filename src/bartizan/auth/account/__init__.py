@@ -1,0 +1,1 @@
+"""The page where people see and end what they have given."""

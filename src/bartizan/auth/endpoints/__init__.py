@@ -1,0 +1,1 @@
+"""The protocol endpoints: HTTP in, a value of `protocol` out."""

@@ -1,0 +1,1 @@
+"""Pages that lead to a session: sign-in, sign-up, verification, consent."""

@@ -1,0 +1,1 @@
+"""Server 7: PostgreSQL, the only truth."""

@@ -1,0 +1,1 @@
+"""Snapshots, a small photo-sharing app, and a print shop that is allowed to see some of it."""

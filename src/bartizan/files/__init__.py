@@ -1,0 +1,1 @@
+"""Server 5: uploads and downloads that belong to someone."""

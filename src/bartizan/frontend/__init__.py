@@ -1,0 +1,1 @@
+"""Server 3: serves the SPA and the BFF endpoints."""

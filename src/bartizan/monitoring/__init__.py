@@ -1,0 +1,1 @@
+"""Server 9: metrics, logs, health, alert rules."""

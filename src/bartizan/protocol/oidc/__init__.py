@@ -1,0 +1,1 @@
+"""OpenID Connect: ID token, userinfo, claims and logout, as pure functions."""

@@ -1,0 +1,1 @@
+"""Web rules: CSRF, CORS, CSP, headers, cookies, bearer tokens, origins, limits, privacy."""

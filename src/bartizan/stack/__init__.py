@@ -1,0 +1,1 @@
+"""Floor 4: configuration, wiring, supervisor and command line."""

@@ -1,0 +1,1 @@
+"""Floor 2: what our own servers share in answering HTTP."""

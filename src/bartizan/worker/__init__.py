@@ -1,0 +1,1 @@
+"""Server 8: transactional jobs."""
