@@ -1,0 +1,34 @@
+"""Limits, replay memory and short-lived state: what the cache counts. Keys are hashed before they leave us."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Limit(Struct, frozen=True):
+    """`amount` in `seconds`, moving window."""
+
+    amount: int
+    seconds: int
+
+
+class Taken(Struct, frozen=True):
+    allowed: bool
+    remaining: int
+    reset_seconds: int  # until a try is allowed again
+
+
+class Limits(Protocol):
+    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
+        """Counts one. `what` names the rule, `who` the counted (an address, an identifier): hashed here."""
+        ...
+
+    async def clear(self, what: str, who: str) -> None: ...
+
+
+class ReplayMemory(Protocol):
+    async def first_time(self, kind: str, value: str, *, ttl_seconds: int) -> bool:
+        """True once. After a loss of the memory values issued before its start are refused (False)."""
+        ...
