@@ -86,7 +86,7 @@ class Interactions(Protocol):
 
 
 class Link(Struct, frozen=True, kw_only=True):
-    """A one-time link. Its secret is derived (MAC over kind and id under the ring's purpose "link"), so none is at rest."""
+    """A one-time link. Its secret is derived (MAC over kind and id, ring purpose "link"): none is at rest."""
 
     id: UUID
     kind: str  # "verify" | "reset" | "setup" | "email"

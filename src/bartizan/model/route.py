@@ -14,7 +14,7 @@ class Who(StrEnum):
 
     ANYONE = "anyone"
     CLIENT = "client"  # an authenticated OAuth client
-    TOKEN = "token"  # a valid access token (with `scope`, that too)
+    TOKEN = "token"  # noqa: S105 - a word, no secret: a valid access token (with `scope`, that too)
     SESSION = "session"  # a sign-on session at id
     ADMIN = "admin"  # a session of an administrator
     BROWSER = "browser"  # /bff: the sealed cookie, origin test
