@@ -1,0 +1,59 @@
+"""OIDC Core §3.1.2.3 as a table: what an authorization under way needs next."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from bartizan.model.clients import Client, Consent
+from bartizan.model.codes import Interaction
+from bartizan.model.sessions import Session
+from bartizan.protocol.oauth.authorize import AuthorizationRequest
+
+
+class Step(StrEnum):
+    """The next page's path, or CODE."""
+
+    SIGN_UP = "/signup"
+    SIGN_IN = "/signin"
+    SELECT_ACCOUNT = "/select-account"
+    CONSENT = "/consent"
+    CODE = "code"
+
+
+def next_step(
+    interaction: Interaction,
+    request: AuthorizationRequest,
+    client: Client,
+    session: Session | None,
+    consent: Consent | None,
+    now: datetime,
+) -> Step:
+    """Pure. A proof, a choice or a consent counts for this authorization when it was given after its start."""
+    if session is None:
+        return Step.SIGN_UP if "create" in request.prompt else Step.SIGN_IN
+    proven_here = session.auth_time >= interaction.created_at
+    if not proven_here and _wants_fresh_proof(request, session, now):
+        return Step.SIGN_IN
+    chosen = proven_here or interaction.user_id == session.user_id
+    if "select_account" in request.prompt and not chosen:
+        return Step.SELECT_ACCOUNT
+    if not _consented(interaction, request, client, consent):
+        return Step.CONSENT
+    return Step.CODE
+
+
+def _wants_fresh_proof(request: AuthorizationRequest, session: Session, now: datetime) -> bool:
+    too_old = request.max_age is not None and (now - session.auth_time).total_seconds() > request.max_age
+    return too_old or "login" in request.prompt or "create" in request.prompt
+
+
+def _consented(
+    interaction: Interaction, request: AuthorizationRequest, client: Client, consent: Consent | None
+) -> bool:
+    given_here = consent is not None and consent.granted_at >= interaction.created_at
+    if given_here:
+        return True
+    if "consent" in request.prompt:
+        return False
+    return client.first_party or (consent is not None and set(request.scopes) <= set(consent.scopes))
