@@ -1,0 +1,28 @@
+"""What monitoring needs to know: whom to ask, how often, and where to answer (design §1, row 9)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class AppTarget(Struct, frozen=True, kw_only=True):
+    """The user's app: reachable or not is all we ask of it."""
+
+    name: str = "resource"
+    address: str = ""  # "http://127.0.0.1:5000" or "unix:/path/app.sock"; "": there is none
+
+
+class MonitoringSettings(Struct, frozen=True, kw_only=True):
+    """`sockets` holds every `status-<process>.sock`; each answers `/metrics`, `/readyz` and `/livez`."""
+
+    sockets: Path
+    envoy_admin: Path | None = None  # Envoy's admin socket; None: the gateway is elsewhere
+    database_url: str = ""  # for pg_stat_*: "" leaves them out
+    cache_url: str = ""  # "unix:///…/valkey.sock" or "valkey://host:port"; "" leaves it out
+    app: AppTarget = AppTarget()
+    host: str = "127.0.0.1"
+    port: int = 9464  # Prometheus' door: `GET /metrics`
+    interval_seconds: float = 5.0
+    history_seconds: int = 3600  # rates kept in memory
