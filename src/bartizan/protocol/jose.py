@@ -76,9 +76,13 @@ def _sign_es256(key: EllipticCurvePrivateKey) -> Callable[[bytes], bytes]:
     return sign_message
 
 
-def _check_rs256(key: RSAPublicKey) -> _Check:
-    if key.key_size < _SMALLEST_RSA:
+def _read_rsa(jwk: Mapping[str, Any]) -> RSAKey:
+    if len(str(jwk.get("n", ""))) * 6 < _SMALLEST_RSA:
         raise ValueError("RSA key too small")
+    return RSAKey.import_key(dict(jwk))
+
+
+def _check_rs256(key: RSAPublicKey) -> _Check:
     return lambda signature, message: key.verify(signature, message, PKCS1v15(), SHA256())
 
 
@@ -96,7 +100,7 @@ def _sign_eddsa(key: Ed25519PrivateKey) -> Callable[[bytes], bytes]:
 
 ALGORITHMS: Mapping[str, _Algorithm] = {
     "ES256": _Algorithm("EC", "P-256", ECKey.import_key, _check_es256, _sign_es256),
-    "RS256": _Algorithm("RSA", None, RSAKey.import_key, _check_rs256, _sign_rs256),
+    "RS256": _Algorithm("RSA", None, _read_rsa, _check_rs256, _sign_rs256),
     "EdDSA": _Algorithm("OKP", "Ed25519", OKPKey.import_key, _check_eddsa, _sign_eddsa),
 }
 
