@@ -1,0 +1,120 @@
+"""What a person does, as functions: sign up, sign in, read the mail, upload, allow, end."""
+
+from __future__ import annotations
+
+import io
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.browser.site import Site
+
+TINY = 20_000  # ms: two cores, cold caches
+
+
+def picture(path: Path, colour: tuple[int, int, int] = (40, 90, 150)) -> Path:
+    """A small real JPEG."""
+    Image.new("RGB", (320, 200), colour).save(path, "JPEG")
+    return path
+
+
+def picture_bytes() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 40), (200, 120, 30)).save(out, "JPEG")
+    return out.getvalue()
+
+
+def new_person() -> tuple[str, str]:
+    """An address nobody has, and a password that no list holds."""
+    tag = secrets.token_hex(4)
+    return f"person-{tag}@example.com", f"walks-{secrets.token_hex(8)}-home"
+
+
+def open_sign_in(page: Page, site: Site) -> None:
+    page.goto(f"{site.app}/")
+    page.locator("#sign-in").first.click()
+    page.wait_for_url(f"{site.id}/signin**")
+
+
+def fill_sign_in(page: Page, email: str, password: str) -> None:
+    page.locator("#identifier").fill(email)
+    page.locator("#password").fill(password)
+    page.locator("#sign-in").click()
+
+
+def sign_in(page: Page, site: Site, email: str, password: str) -> None:
+    """From the app's front page to the app, signed in."""
+    open_sign_in(page, site)
+    fill_sign_in(page, email, password)
+    page.wait_for_url(f"{site.app}/**")
+    expect(page.locator("#sign-out")).to_be_visible(timeout=TINY)
+
+
+def newest_mail_link(page: Page, site: Site, email: str) -> str:
+    """The link of the newest mail to `email`, from the inbox page: waits for the worker to have sent it."""
+    for _ in range(40):
+        page.goto(site.inbox)
+        mail = page.locator("a", has_text=email).first
+        if mail.count():
+            break
+        page.wait_for_timeout(250)
+    else:
+        raise AssertionError(f"no mail to {email} in the inbox")
+    mail.click()
+    link = page.locator("#open-link")
+    href = link.get_attribute("href")
+    assert href
+    return href
+
+
+def sign_up(page: Page, site: Site, email: str, password: str) -> None:
+    """A new account, verified through the inbox in the same browser, ending signed in at the app."""
+    open_sign_in(page, site)
+    page.get_by_role("link", name="Create an account").click()
+    page.locator("#name").fill("Test Person")
+    page.locator("#email").fill(email)
+    page.locator("#new-password").fill(password)
+    page.locator("form button[type=submit]").first.click()
+    page.wait_for_url(f"{site.id}/check-mail**")
+    other = page.context.new_page()
+    link = newest_mail_link(other, site, email)
+    other.close()
+    page.goto(link)
+    page.locator("main form button[type=submit]").first.click()
+    page.wait_for_url(f"{site.app}/**")
+
+
+def upload(page: Page, file: Path) -> str:
+    """Uploads through the SPA's own form; gives the photo's element id."""
+    before = set(page.locator("[id^=photo-]:not(#photo-list)").evaluate_all("all => all.map(one => one.id)"))
+    page.locator("#upload-input").set_input_files(file)
+    page.locator("#upload").click()
+    page.wait_for_function(
+        "known => [...document.querySelectorAll('[id^=photo-]:not(#photo-list)')].some(one => !known.includes(one.id))",
+        arg=sorted(before),
+        timeout=TINY,
+    )
+    after = set(page.locator("[id^=photo-]:not(#photo-list)").evaluate_all("all => all.map(one => one.id)"))
+    (new,) = after - before
+    return new
+
+
+def cookies(context: BrowserContext, site: Site) -> dict[str, dict[str, Any]]:
+    """Our cookies of the app by their short names: at, rt, csrf, …"""
+    found: dict[str, dict[str, Any]] = {}
+    for cookie in context.cookies(site.app):
+        match = re.fullmatch(r"__Host-bz\d*-(.+)", cookie["name"])
+        if match:
+            found[match.group(1)] = dict(cookie)
+    return found
+
+
+def expire_access(context: BrowserContext, site: Site) -> None:
+    """What the browser does at the end of the cookie's Max-Age: the access cookie is gone, nothing else."""
+    found = cookies(context, site).get("at")
+    if found:
+        context.clear_cookies(name=found["name"], domain=found["domain"])
