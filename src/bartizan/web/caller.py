@@ -1,0 +1,46 @@
+"""Who calls, as the gateway says it. Our servers listen on Unix sockets, so nobody else can say it."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from starlette.requests import Request
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+
+def address(request: Request) -> str:
+    """The caller's full address: for limits and for keyed hashes, in memory only. Never log or store it (design §4).
+
+    Envoy names a trusted outer address in its own header; for loopback and private callers it does not,
+    and then the last entry of X-Forwarded-For is the one that Envoy itself appended.
+    """
+    named = request.headers.get("x-envoy-external-address", "").strip()
+    if named:
+        return named
+    forwarded = request.headers.get("x-forwarded-for", "")
+    last = forwarded.rsplit(",", 1)[-1].strip()
+    if last:
+        return last
+    return request.client.host if request.client and request.client.host else ""
+
+
+def request_id(request: Request) -> str:
+    """The id under which every log line of this request can be found; `mount` has put it into the scope."""
+    return str(request.scope.get("bartizan.request_id", ""))
+
+
+def take_request_id(header: bytes | None) -> str:
+    """Envoy's `x-request-id`, or a new one when there is none (or it is not one)."""
+    text = header.decode("latin-1") if header else ""
+    return text if _REQUEST_ID.match(text) else os.urandom(12).hex()
+
+
+def user_agent(request: Request) -> str:
+    return request.headers.get("user-agent", "")[:512]
+
+
+def wants_page(request: Request) -> bool:
+    """A browser that navigates takes text/html; a script or a library does not ask for it."""
+    return "text/html" in request.headers.get("accept", "")
