@@ -275,8 +275,8 @@ def test_key_sets_take_only_what_they_know() -> None:
     ]
     assert set(key_set({"keys": [*odd, good]}).by_kid) == {"ES256"}
     assert key_set({"keys": [{name: v for name, v in good.items() if name != "alg"}]}).by_kid["ES256"].alg == "ES256"
-    empty: dict[str, Any] = {}
-    for broken in (empty, {"keys": {}}, {"keys": None}):
+    lists: list[dict[str, Any]] = [{}, {"keys": {}}, {"keys": None}]
+    for broken in lists:
         with pytest.raises(ValueError, match="keys"):
             key_set(broken)
 

@@ -1,0 +1,71 @@
+"""Design §4: addresses never at rest. What may be kept: the network, a keyed hash for a day, the kind of device."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from bartizan.protocol.secrets import mac
+
+UNKNOWN = "unknown"
+
+
+def mask(address: str) -> str:
+    """`203.0.113.7` → `203.0.113.0/24`, IPv6 → /48. What is no address becomes `unknown`, never itself."""
+    match _address(address):
+        case IPv4Address() as v4:
+            return str(IPv4Network((int(v4), 24), strict=False))
+        case IPv6Address() as v6:
+            return str(IPv6Network((int(v6), 48), strict=False))
+    return UNKNOWN
+
+
+def address_hash(key: bytes, address: str) -> bytes:
+    """HMAC under the key of the day, which is destroyed: a fixed salt could be undone by trying all 2³² addresses."""
+    parsed = _address(address)
+    return mac(key, b"address", UNKNOWN.encode() if parsed is None else parsed.packed)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        parsed = ip_address(text.strip().strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        return parsed.ipv4_mapped
+    return parsed
+
+
+# First match wins: nearly every browser also claims to be Safari or Chrome, and Android claims to be Linux.
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"),
+    ("FxiOS/", "Firefox"),
+    ("CriOS/", "Chrome"),
+    ("HeadlessChrome/", "Chrome"),
+    ("Chromium/", "Chromium"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+    ("curl/", "curl"),
+)
+_SYSTEMS = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Macintosh", "macOS"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+def device(user_agent: str | None) -> str:
+    """`Firefox on Linux`: two words from fixed lists, so the full string, which can tell people apart, is not kept."""
+    text = (user_agent or "")[:1024]
+    browser = next((name for mark, name in _BROWSERS if mark in text), "")
+    system = next((name for mark, name in _SYSTEMS if mark in text), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or "Unknown device"
