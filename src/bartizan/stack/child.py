@@ -1,0 +1,225 @@
+"""Flows §12: one child process: own session, dies with its supervisor, is started again when it dies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from bartizan.stack.home import Mark, started
+from bartizan.stack.logs import LogFile
+
+_PR_SET_PDEATHSIG = 1
+_STEADY = 20.0  # a child that lived so long starts its back-off anew
+_PAUSES = (0.0, 0.1, 0.3, 0.7, 1.5, 3.0, 5.0)
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+class Spec(Struct, frozen=True, kw_only=True):
+    """What to start, and how to know that it works."""
+
+    name: str  # "web": the log's name
+    servers: tuple[str, ...]  # which of the nine it is
+    command: Callable[[], list[str]]  # asked at each start: a restart may need another
+    probe: Probe
+    environment: Mapping[str, str]
+    needs: tuple[str, ...] = ()  # children that must be ready before it is started
+    uid: int | None = None
+    gid: int | None = None
+    stop_signal: int = signal.SIGTERM
+    stop_last: bool = False  # the stores: after everybody who writes to them
+    directory: Path = Path("/")
+    answer: Callable[[bytes], None] | None = None  # gets, once, what the child writes to descriptor BARTIZAN_ANSWER
+
+
+class State(StrEnum):
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    DOWN = "down"
+    STOPPED = "stopped"
+
+
+class Child:
+    """Runs one Spec for as long as the supervisor wants."""
+
+    def __init__(self, spec: Spec, log: LogFile, tell: Callable[[str], None], changed: Callable[[], None]) -> None:
+        self.spec = spec
+        self.state = State.WAITING
+        self.ready = asyncio.Event()
+        self.failures = 0  # in a row, before it was ready
+        self._log = log
+        self._tell = tell
+        self._changed = changed
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = asyncio.Event()
+        self._mark: Mark | None = None
+        self._stopping = False
+        self._answered = spec.answer is None
+        self._down_since = 0.0
+
+    @property
+    def mark(self) -> Mark | None:
+        """Its pid and start time, while it lives."""
+        return self._mark
+
+    def reap(self) -> None:
+        """Called at each SIGCHLD."""
+        if self._process is not None and not self._ended.is_set() and self._process.poll() is not None:
+            self._ended.set()
+
+    async def keep(self) -> None:
+        """Starts it, waits for its end, starts it again; until `stop`."""
+        pauses = 0
+        while not self._stopping:
+            begun = time.monotonic()
+            try:
+                reader = self._start()
+            except OSError as wrong:
+                self._tell(f"{self.spec.name} cannot be started: {wrong.strerror}.")
+                code: int | None = None
+            else:
+                watch = asyncio.create_task(self._watch())
+                await self._ended.wait()
+                watch.cancel()
+                reader.cancel()
+                code = self._process.returncode if self._process else None
+            self._down()
+            if self._stopping:
+                break
+            pauses = 0 if time.monotonic() - begun > _STEADY else pauses + 1
+            pause = _PAUSES[min(pauses, len(_PAUSES)) - 1] if pauses else 0.0
+            self._tell(f"{self.spec.name} ended ({_ending(code)}); starting it again.")
+            await asyncio.sleep(pause)
+        self.state = State.STOPPED
+
+    def stop(self, number: int | None = None) -> None:
+        """Asks it to end. It is not started again."""
+        self._stopping = True
+        self.send(number or self.spec.stop_signal)
+
+    def send(self, number: int) -> None:
+        if self._process is not None and not self._ended.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    @property
+    def living(self) -> bool:
+        return self._process is not None and not self._ended.is_set()
+
+    def _start(self) -> asyncio.Task[None]:
+        """Spawns it. Its output is read until it ends."""
+        self._ended.clear()
+        self.state = State.STARTING
+        answers = None if self._answered else os.pipe()
+        environment = dict(self.spec.environment)
+        if answers:
+            environment["BARTIZAN_ANSWER"] = str(answers[1])
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own programs
+                self.spec.command(),
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env=environment, cwd=self.spec.directory, start_new_session=True,
+                user=self.spec.uid, group=self.spec.gid, extra_groups=[] if self.spec.uid is not None else None,
+                pass_fds=answers[1:] if answers else (),
+                preexec_fn=_tie(os.getpid(), self.spec.stop_signal),
+            )  # fmt: skip
+        finally:
+            if answers:
+                os.close(answers[1])
+        self._mark = Mark(self.spec.name, self._process.pid, started(self._process.pid) or 0)
+        self._changed()
+        return asyncio.create_task(self._read(answers[0] if answers else None))
+
+    async def _read(self, answers: int | None) -> None:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if answers is not None:
+            told = asyncio.StreamReader()
+            await _connect(told, os.fdopen(answers, "rb"))
+            listener = asyncio.create_task(self._listen(told))
+        else:
+            listener = None
+        stream = asyncio.StreamReader()
+        await _connect(stream, self._process.stdout)
+        try:
+            while data := await stream.read(65536):
+                self._log.write(data)
+        finally:
+            if listener is not None:
+                listener.cancel()
+
+    async def _listen(self, told: asyncio.StreamReader) -> None:
+        data = await told.read()
+        if data and self.spec.answer is not None:
+            self._answered = True
+            self.spec.answer(data)
+
+    async def _watch(self) -> None:
+        """Asks the probe until it is ready."""
+        pause = 0.01
+        while not await self._probed():
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, 0.1)
+        if self._down_since:
+            self._tell(f"{self.spec.name} is back after {time.monotonic() - self._down_since:.1f} s.")
+        self._down_since, self.failures = 0.0, 0
+        self.state = State.READY
+        self.ready.set()
+
+    async def _probed(self) -> bool:
+        try:
+            return await asyncio.wait_for(self.spec.probe(), 1.0)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+            return False
+
+    def _down(self) -> None:
+        if self.state is not State.READY:
+            self.failures += 1
+        self._down_since = self._down_since or time.monotonic()
+        self.state = State.DOWN
+        self.ready.clear()
+        self._mark = None
+        self._changed()
+
+
+def _tie(parent: int, number: int) -> Callable[[], None] | None:
+    """The kernel sends the child `number` when we die. Set after the uid change, which would undo it.
+
+    Python runs this between fork and exec. The supervisor has one thread, so no lock can be left held.
+    """
+    if _libc is None:
+        return None
+    prctl = _libc.prctl
+
+    def tie() -> None:
+        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:  # it died in between
+            os._exit(1)
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(each, signal.SIG_DFL)
+
+    return tie
+
+
+async def _connect(stream: asyncio.StreamReader, pipe: object) -> None:
+    protocol = asyncio.StreamReaderProtocol(stream)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, pipe)
+
+
+def _ending(code: int | None) -> str:
+    if code is None:
+        return "no such program"
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
