@@ -1,24 +1,22 @@
-"""The headers that every answer of our own servers carries, unless it set them itself.
-
-Referrer-Policy is never `no-referrer`: a same-origin form would then post `Origin: null` (flows §3, tried).
-"""
+"""The headers that every answer of our own servers carries, unless it set them itself."""
 
 from __future__ import annotations
 
 from starlette.types import Message, Send
 
+from bartizan.protocol.web.csp import NOTHING
+from bartizan.protocol.web.headers import NO_STORE, security_headers
+
 Pairs = tuple[tuple[bytes, bytes], ...]
 
-ALWAYS: Pairs = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"x-frame-options", b"DENY"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    (b"cache-control", b"no-store"),
-)
+
+def always(*, https: bool) -> Pairs:
+    """In ASGI's spelling. An answer that is no page may load nothing; a page brings its own policy."""
+    pairs = (*security_headers(https=https, csp=NOTHING.render()), *NO_STORE)
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
+
+
+ALWAYS = always(https=False)
 
 
 def completing(send: Send, defaults: Pairs, request_id: str) -> Send:

@@ -1,0 +1,126 @@
+"""Server-rendered pages: Jinja2 under a CSP that allows nothing inline (flows §5, look)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from bartizan.protocol.web.csp import Policy
+from bartizan.protocol.web.origins import parse
+from bartizan.web.failure import Failure
+from bartizan.web.static import Static
+from bartizan.web.words import FILTERS
+
+HERE = Path(__file__).parent
+LOOK = HERE / "look"
+
+POLICY = Policy(
+    (
+        ("default-src", ("'none'",)),
+        ("script-src", ("'self'",)),
+        ("style-src", ("'self'",)),
+        ("img-src", ("'self'", "data:")),
+        ("font-src", ("'self'",)),
+        ("form-action", ("'self'",)),
+        ("base-uri", ("'none'",)),
+        ("frame-ancestors", ("'none'",)),
+    )
+)
+
+_HEADINGS = {
+    403: "We did not do that",
+    404: "There is no such page",
+    405: "That did not work",
+    413: "That is too much",
+    429: "Too many tries",
+    500: "Something broke on our side",
+    503: "We are away for a moment",
+}
+
+
+class Site(Struct, frozen=True):
+    """What every page says about the house."""
+
+    name: str
+    origin: str  # of these pages
+    home: str  # where the button of an error page leads: the app
+    home_label: str = "Go to the app"
+    links: tuple[tuple[str, str], ...] = ()  # the foot: (label, address)
+
+    @property
+    def host(self) -> str:
+        return self.origin.split("://", 1)[1]
+
+
+class Pages:
+    """`render(request, template, …)`. Later folders extend our templates: base, id, sheet; macros in parts, icons."""
+
+    def __init__(
+        self,
+        site: Site,
+        static: Static,
+        *folders: Path,
+        modules: tuple[str, ...] = (),
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        parse(site.origin)
+        self.site = site
+        self._clock = clock
+        self._environment = Environment(
+            loader=ChoiceLoader([FileSystemLoader(folder) for folder in (HERE / "templates", *folders)]),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.filters.update(FILTERS)
+        self._environment.globals.update(site=site, static=static.url, modules=modules)
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        form_action: Iterable[str] = (),
+        cookies: Iterable[str | None] = (),
+        headers: dict[str, str] | None = None,
+        **values: object,
+    ) -> Response:
+        """`form_action`: further places a form's redirect may lead to; Chromium applies it to those too (tried)."""
+        text = self._environment.get_template(template).render(now=self._clock(), **values)
+        policy = POLICY.adding({"form-action": list(form_action)})
+        response = HTMLResponse(text, status, {"content-security-policy": policy.render(), **(headers or {})})
+        return with_cookies(response, cookies)
+
+    def failure(self, request: Request, failure: Failure) -> Response:
+        """The error page; handed to `mount` as `page`."""
+        return self.render(
+            request,
+            "failure.html",
+            status=failure.status,
+            headers=failure.headers,
+            failure=failure,
+            heading=_HEADINGS.get(failure.status, "We stopped here"),
+            onward=self.site.home,
+            onward_label=self.site.home_label,
+        )
+
+
+def see_other(path: str, cookies: Iterable[str | None] = ()) -> Response:
+    """POST → 303 → GET: a reload of what follows repeats nothing."""
+    return with_cookies(RedirectResponse(path, 303), cookies)
+
+
+def with_cookies(response: Response, cookies: Iterable[str | None]) -> Response:
+    for cookie in cookies:
+        if cookie is not None:
+            response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
+    return response

@@ -1,0 +1,77 @@
+"""How times, names and counts are written on pages. Clock times, never countdowns; UTC says so (look: Voice)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def day(when: datetime) -> str:
+    """24 Nov 2026"""
+    when = when.astimezone(UTC)
+    return f"{when.day} {MONTHS[when.month - 1]} {when.year}"
+
+
+def clock(when: datetime) -> str:
+    """14:32 UTC"""
+    return f"{when.astimezone(UTC):%H:%M} UTC"
+
+
+def stamp(when: datetime) -> str:
+    """2026-11-24 14:29:07 UTC"""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(when: datetime) -> str:
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def ago(when: datetime, now: datetime) -> str:
+    """just now · 12 minutes ago · 2 hours ago · yesterday, 23:41 UTC · 2 Sep 2026"""
+    seconds = (now - when).total_seconds()
+    if seconds < 90:
+        return "just now"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} minutes ago"
+    if seconds < 12 * 3600:
+        hours = int(seconds // 3600)
+        return f"{hours} hour{'s' if hours > 1 else ''} ago"
+    return near(when, now)
+
+
+def near(when: datetime, now: datetime) -> str:
+    """today, 09:14 UTC · yesterday, 23:41 UTC · 2 Sep 2026"""
+    days = (now.astimezone(UTC).date() - when.astimezone(UTC).date()).days
+    if days == 0:
+        return f"today, {clock(when)}"
+    if days == 1:
+        return f"yesterday, {clock(when)}"
+    return day(when)
+
+
+def initials(name: str) -> str:
+    """Alice Larsen → AL; Print shop → PS; a single word gives its first two letters."""
+    words = name.split()
+    if not words:
+        return "?"
+    if len(words) == 1:
+        return words[0][:2].title()
+    return (words[0][0] + words[-1][0]).upper()
+
+
+def count(number: int) -> str:
+    """1,204"""
+    return f"{number:,}"
+
+
+FILTERS = {
+    "day": day,
+    "clock": clock,
+    "stamp": stamp,
+    "iso": iso,
+    "ago": ago,
+    "near": near,
+    "initials": initials,
+    "count": count,
+}
