@@ -194,12 +194,14 @@ def verify(
     now: int,
     leeway: int = LEEWAY,
     max_age: int | None = None,
+    limit: int = TOKEN_LIMIT,
 ) -> Claims:
     """The claims of a token that holds, else InvalidToken. `audience=None`: the kind of token has none.
 
     `max_age` is for messages that count by `iat` (the ended feed): then `iat` must be there and young, `exp` may lack.
+    `limit` is for them too: 20,000 ended ids are a megabyte; no token of a request may be that long.
     """
-    message, header, payload, signature = _split(token)
+    message, header, payload, signature = _split(token, limit)
     key = _key_for(_json_object(header, "header"), keys, algorithms, typ)
     try:
         key.check(signature, message)
@@ -214,8 +216,8 @@ def verify(
     return claims
 
 
-def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
-    if len(token) > TOKEN_LIMIT:
+def _split(token: str, limit: int) -> tuple[bytes, bytes, bytes, bytes]:
+    if len(token) > limit:
         raise InvalidToken("too long")
     parts = token.split(".", 3)
     if len(parts) != 3:

@@ -1,0 +1,108 @@
+"""Where policy, keys and the ended list meet: one `admit` for every adapter, with a warm cache of verified tokens.
+
+The cache saves the signature check alone. Expiry and end are looked at on every hit, and it is dropped with the keys
+under which its tokens were verified, so a withdrawn key takes its tokens along.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container
+from threading import Lock
+from typing import Protocol
+
+from msgspec import Struct
+
+from bartizan.guard import policy
+from bartizan.guard.policy import Grant, GuardRequest, Resource, RoutePolicy, Token
+from bartizan.protocol import jose
+from bartizan.protocol.jose import InvalidToken, KeySet, UnknownKey
+
+CACHE_BOUND = 10_000
+
+
+class Held(Struct, frozen=True):
+    """What this process holds of the issuer at a moment."""
+
+    keys: KeySet
+    ended: Container[str]
+
+
+class Source(Protocol):
+    def current(self) -> Held:
+        """Raises Unavailable when the issuer has not been seen for too long."""
+        ...
+
+    def refetched(self) -> Held | None:
+        """After an unknown `kid`: newer keys, or None when they were fetched a moment ago."""
+        ...
+
+
+class _Cache:
+    """Tokens verified under one set of keys; the oldest leaves when it is full."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self.keys = keys
+        self.tokens: dict[str, Token] = {}
+        self._lock = Lock()
+
+    def keep(self, text: str, token: Token) -> None:
+        with self._lock:
+            if len(self.tokens) >= CACHE_BOUND:
+                del self.tokens[next(iter(self.tokens))]
+            self.tokens[text] = token
+
+
+class Gate:
+    def __init__(self, resource: Resource, source: Source, clock: Callable[[], float] = time.time) -> None:
+        self.resource = resource
+        self.source = source
+        self._clock = clock
+        self._cache = _Cache(KeySet({}))
+
+    def admit(self, route: RoutePolicy, request: GuardRequest) -> Grant:
+        """Grant, or Refused, or Unavailable. A public route is answered even when the issuer is away."""
+        text = policy.presented(route, request, self.resource)
+        if text is None:
+            return policy.ANONYMOUS
+        held = self.source.current()
+        now = self._clock()
+        try:
+            token = self._read(text, held, now)
+        except InvalidToken as bad:
+            raise policy.invalid_token(self.resource, bad.reason) from None
+        return policy.decide(route, request, self.resource, token, held.ended, now)
+
+    def alive(self, token: Token) -> bool:
+        """For streams: may this token's answer go on? Unavailable is raised like at the door."""
+        return self._clock() < token.exp + jose.LEEWAY and token.gid not in self.source.current().ended
+
+    def _read(self, text: str, held: Held, now: float) -> Token:
+        cache = self._cache
+        if cache.keys is not held.keys:
+            cache = self._cache = _Cache(held.keys)
+        token = cache.tokens.get(text)
+        if token is not None:
+            return token
+        try:
+            token = self._verified(text, held.keys, now)
+        except UnknownKey:
+            newer = self.source.refetched()
+            if newer is None:
+                raise
+            return self._verified(text, newer.keys, now)
+        cache.keep(text, token)
+        return token
+
+    def _verified(self, text: str, keys: KeySet, now: float) -> Token:
+        resource = self.resource
+        claims = jose.verify(
+            text,
+            keys,
+            algorithms=resource.algorithms,
+            typ="at+jwt",
+            issuer=resource.issuer,
+            audience=resource.audience,
+            now=int(now),
+        )
+        return policy.token_of(claims)

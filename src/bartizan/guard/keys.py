@@ -1,0 +1,205 @@
+"""Flows §7: the issuer's keys and the list of what was ended, as this process last saw them.
+
+One thread a process reads the feed, a long poll of at most 2 s. It starts at the first request, not at import: a thread
+from before a fork is dead in the workers. The first request fetches in line, within a second. A feed that was not
+confirmed for 10 s means 503: nothing fails open.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from urllib.parse import urlsplit
+
+from bartizan.guard import localhost
+from bartizan.guard.gate import Held
+from bartizan.protocol import jose
+from bartizan.protocol.jose import InvalidToken, KeySet, UnknownKey
+from bartizan.protocol.refusal import Unavailable
+from bartizan.protocol.web import origins
+
+UNSEEN = 10  # seconds without a confirmed feed, then 503
+_FIRST = 1.0  # seconds that a request waits for the first fetch
+_POLL = 4.0  # seconds: the long poll's 2 and some for the way
+_PAUSE = 0.5  # after a failure
+_BREATH = 0.25  # between polls that are answered at once
+_KEYS_EVERY = 300.0  # a key is published well before it signs
+_KEYS_AGAIN = 5.0  # at most this often for an unknown kid: anybody can send one
+_ALL_EVERY = 600.0  # the whole list again, so that what has left it leaves us
+_ANSWER_LIMIT = 4 * 1024 * 1024
+
+FEED_PATH = "/.well-known/bartizan/ended"
+Fetch = Callable[[str, float], bytes]  # (path with query, seconds) → body of a 200, else OSError
+
+_log = logging.getLogger("bartizan.guard")
+
+
+class Watch:
+    """`address`: where the issuer is dialled when not under its own name (`unix:/…/auth.sock`)."""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        address: str = "",
+        jwks_path: str = "/jwks",
+        fetch: Fetch | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.issuer = str(origins.parse(issuer))
+        self._jwks_path = jwks_path
+        self._fetch = fetch if fetch is not None else _Fetcher(self.issuer, address)
+        self._clock = clock
+        self._lock = Lock()
+        self._fetching_keys = Lock()
+        self._stop = Event()
+        self._process = 0  # the process id whose thread runs
+        self._reset()
+
+    def _reset(self) -> None:
+        self._held = Held(KeySet({}), frozenset())
+        self._kids: frozenset[str] | None = None  # what the feed says is published, where it says so
+        self._cursor = 0
+        self._seen = 0.0  # `iat` of the last confirmed feed
+        self._keys_at = float("-inf")
+        self._all_at = float("-inf")
+
+    @property
+    def started(self) -> bool:
+        """False: the next `current` will wait for the network. An event loop then asks from a thread."""
+        return self._process == os.getpid()
+
+    def current(self) -> Held:
+        if self._process != os.getpid():
+            self._start()
+        if self._clock() - self._seen > UNSEEN:
+            raise Unavailable("the list of ended sessions")
+        return self._held
+
+    def refetched(self) -> Held | None:
+        """For an unknown `kid`. One at a time and not often; who comes meanwhile is refused, not made to wait."""
+        if time.monotonic() - self._keys_at < _KEYS_AGAIN or not self._fetching_keys.acquire(blocking=False):
+            return None
+        try:
+            self._read_keys(_FIRST)
+        except (OSError, ValueError) as error:
+            _log.warning("the keys of %s cannot be read: %s", self.issuer, error)
+            return None
+        finally:
+            self._fetching_keys.release()
+        return self._held
+
+    def stop(self) -> None:
+        """Ends the thread after its running poll. For tests and orderly ends; it is a daemon anyway."""
+        self._stop.set()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._process == os.getpid():
+                return
+            # Locks and sockets from before a fork belong to the parent.
+            self._stop, self._fetching_keys = Event(), Lock()
+            self._reset()
+            deadline = time.monotonic() + _FIRST
+            try:
+                self._read_keys(_FIRST)
+                self._read_feed(max(0.1, deadline - time.monotonic()))
+            except (OSError, ValueError, InvalidToken) as error:
+                _log.warning("%s is not seen: %s", self.issuer, error)
+            Thread(target=self._run, args=(self._stop,), name="bartizan-ended", daemon=True).start()
+            self._process = os.getpid()
+
+    def _run(self, stop: Event) -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                self.poll()
+                stop.wait(max(0.0, _BREATH - (time.monotonic() - began)))
+            except (OSError, ValueError, InvalidToken) as error:
+                _log.warning("%s is not seen: %s", self.issuer, error)
+                stop.wait(_PAUSE)
+
+    def poll(self) -> None:
+        """One round: the keys when they are due, then what was ended since."""
+        if self._keys_are_due():
+            self._read_keys(_POLL)
+        try:
+            self._read_feed(_POLL)
+        except UnknownKey:  # signed by a key that we have not seen published
+            if self.refetched() is None:
+                raise
+
+    def _keys_are_due(self) -> bool:
+        age = time.monotonic() - self._keys_at
+        withdrawn = self._kids is not None and self._kids != self._held.keys.by_kid.keys()
+        return age > _KEYS_EVERY or (withdrawn and age > 1)
+
+    def _read_keys(self, timeout: float) -> None:
+        self._keys_at = time.monotonic()
+        document = json.loads(self._fetch(self._jwks_path, timeout))
+        keys = jose.key_set(document if isinstance(document, dict) else {})
+        if keys.by_kid.keys() != self._held.keys.by_kid.keys():  # the same keys keep the cache of tokens
+            self._held = Held(keys, self._held.ended)
+
+    def _read_feed(self, timeout: float) -> None:
+        started = time.monotonic()
+        whole = started - self._all_at > _ALL_EVERY
+        after = 0 if whole else self._cursor
+        claims = jose.verify(
+            self._fetch(f"{FEED_PATH}?after={after}", timeout).decode("ascii", "replace").strip(),
+            self._held.keys,
+            algorithms=tuple(jose.ALGORITHMS),
+            typ="ended+jwt",
+            issuer=self.issuer,
+            audience=None,
+            now=int(self._clock()),
+            max_age=UNSEEN,
+            limit=_ANSWER_LIMIT,
+        )
+        gids, cursor, iat, kids = (claims.get(name) for name in ("gids", "cursor", "iat", "kids"))
+        if not isinstance(gids, list) or not isinstance(cursor, int) or not isinstance(iat, int | float):
+            raise InvalidToken("the feed has no gids or no cursor")
+        ended = frozenset(gid for gid in gids if isinstance(gid, str))
+        known = self._held.ended
+        assert isinstance(known, frozenset)
+        if not whole:
+            ended |= known
+        if cursor < after:  # the database went back: start over, and forget nothing until then
+            self._all_at = float("-inf")
+        elif whole:
+            self._all_at = started
+        if ended != known:
+            self._held = Held(self._held.keys, ended)
+        self._cursor = cursor
+        self._kids = frozenset(str(kid) for kid in kids) if isinstance(kids, list) else None
+        self._seen = min(float(iat), self._clock())
+
+
+class _Fetcher:
+    """GET over http.client: no redirects, no proxies, a bounded answer. One connection a fetch, as fetches are rare."""
+
+    def __init__(self, issuer: str, address: str) -> None:
+        self._parts = urlsplit(issuer)
+        self._address = address
+
+    def __call__(self, path: str, timeout: float) -> bytes:
+        parts = self._parts
+        host = parts.hostname or ""
+        line = localhost.connection(parts.scheme, host, parts.port, timeout=timeout, address=self._address)
+        try:
+            line.request("GET", path, headers={"Host": parts.netloc, "Accept": "*/*"})
+            answer = line.getresponse()
+            if answer.status != 200:
+                raise OSError(f"{path} answers {answer.status}")
+            body = answer.read(_ANSWER_LIMIT + 1)
+        except ValueError as error:  # http.client raises some on garbage
+            raise OSError(str(error)) from error
+        finally:
+            line.close()
+        if len(body) > _ANSWER_LIMIT:
+            raise OSError(f"{path} answers too much")
+        return body
