@@ -123,9 +123,11 @@ class _Session:
         recurring = Recurring(
             (*self._rows, trim), queries, self._executor, self._settings, self._meter, self._fraction, self._new_id
         )
+        # A new job is announced by NOTIFY, a retry is not (PgQueuer's trigger passes over it): so look for it.
+        poll = max(0.1, min(self._settings.tick_seconds, self._settings.retry_first))
         queue = asyncio.create_task(
             manager.run(
-                dequeue_timeout=timedelta(seconds=30),
+                dequeue_timeout=timedelta(seconds=poll),
                 batch_size=min(BATCH, max(1, self._settings.concurrency // 2)),
                 max_concurrent_tasks=self._settings.concurrency,
                 shutdown_on_listener_failure=True,

@@ -27,9 +27,13 @@ pytestmark = pytest.mark.engine
 QUICK = WorkerSettings(retry_first=0.05, retry_factor=1.0, lease_seconds=1.0, tick_seconds=0.1, stop_seconds=0.3)
 
 
+async def connect(url: str) -> Any:
+    return await asyncpg.connect(url)  # type: ignore[no-untyped-call] # asyncpg has no types
+
+
 async def enqueue(url: str, kind: str, **detail: str) -> UUID:
     job = Job(id=uuid4(), kind=kind, detail=detail)
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         await Queries.from_asyncpg_connection(connection).enqueue(kind, msgspec.json.encode(job))
     finally:
@@ -38,7 +42,7 @@ async def enqueue(url: str, kind: str, **detail: str) -> UUID:
 
 
 async def statuses(url: str) -> list[tuple[str, str, int]]:
-    connection = await asyncpg.connect(url)
+    connection = await connect(url)
     try:
         rows = await connection.fetch("SELECT entrypoint, status::text, attempts FROM pgqueuer ORDER BY id")
     finally:
@@ -123,7 +127,7 @@ def test_a_payload_that_is_no_job_is_parked_and_does_not_stop_the_rest(empty_dat
         done.set()
 
     async def walk() -> None:
-        connection = await asyncpg.connect(empty_database_url)
+        connection = await connect(empty_database_url)
         await Queries.from_asyncpg_connection(connection).enqueue("mail", b"{not a job")
         await connection.close()
         async with working(empty_database_url, JobRow(kind="mail", run=fine)):
@@ -250,7 +254,7 @@ def test_a_job_under_way_when_the_connection_goes_is_done_by_somebody(empty_data
         await asyncio.sleep(30 if len(seen) == 1 else 0)
 
     async def cut_connections() -> None:
-        connection = await asyncpg.connect(empty_database_url)
+        connection = await connect(empty_database_url)
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -274,7 +278,8 @@ def test_without_its_tables_the_worker_waits_for_migrate(postgres: PostgresServe
         raise AssertionError
 
     async def walk() -> None:
-        stop, heard = asyncio.Event(), []
+        stop = asyncio.Event()
+        heard: list[bool] = []
         task = asyncio.create_task(
             run(QUICK, (JobRow(kind="x", run=never),), url, PrometheusMeter(), stop=stop, ready=heard.append)
         )
