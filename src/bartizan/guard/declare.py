@@ -55,7 +55,7 @@ class Declaring:
     def limit(self, text: str) -> Callable[[View], View]:
         """`10/minute`, per user unless it says `per client`. Counted by the guard's limiter."""
         rate = limits.parse(text, Per.USER)
-        return lambda view: _mark(view, limit=rate)
+        return lambda view: _mark(view, limit=rate, name=f"{view.__module__}.{view.__qualname__}")
 
     def cors(self, *allowed: str | Cors) -> Callable[[View], View]:
         """The origins that may read this route by a bearer token; or one policy, `PublicRead()` for all the world."""

@@ -14,137 +14,67 @@ Every route must declare who may call it; what declares nothing is refused, and 
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, has_request_context, request
-from markupsafe import Markup, escape
-from msgspec import Struct
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from bartizan.guard import answers, policy
-from bartizan.guard.answers import Answers, Exchange
-from bartizan.guard.declare import PUBLIC, UNDECLARED, Declaring, policy_of
-from bartizan.guard.gate import Gate, Source
-from bartizan.guard.keys import Watch
-from bartizan.guard.limiter import InProcess, Limiter
-from bartizan.guard.policy import Denied, Grant, GuardRequest, Resource, RoutePolicy, Token, Who
+from bartizan.guard.answers import Exchange
+from bartizan.guard.kit import Kit, RouteRow
+from bartizan.guard.policy import Grant, GuardRequest, RoutePolicy
 from bartizan.protocol.refusal import Refused, Unavailable
 from bartizan.protocol.web import cors, csrf
-from bartizan.protocol.web.cors import NamedOrigins
-from bartizan.protocol.web.csp import Policy
-from bartizan.protocol.web.limits import Per
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 _EXCHANGE = "bartizan.guard"
-_log = logging.getLogger("bartizan.guard")
 
 
-class RouteRow(Struct, frozen=True):
-    """One route of the app and what it declares, for lists and checks."""
-
-    rule: str
-    methods: tuple[str, ...]
-    endpoint: str
-    policy: RoutePolicy
-
-
-class Guard(Declaring):
-    """`public`: endpoints that you cannot decorate, as Flask's own "static". `csp`: sources added to the strict policy,
-    or a whole one. `cors_origins`: who may read every route by a bearer token; `@guard.cors(…)` is for one route.
-    `limiter` counts `@guard.limit`, in this process if none is given. `source` replaces network keys (tests).
-    """
-
-    def __init__(
-        self,
-        app: Flask | None = None,
-        *,
-        issuer: str,
-        audience: str,
-        app_origin: str,
-        csp: Policy | Mapping[str, Iterable[str]] | None = None,
-        cors_origins: Iterable[str] = (),
-        public: Iterable[str] = (),
-        limiter: Limiter | None = None,
-        source: Source | None = None,
-        realm: str = "api",
-    ) -> None:
-        resource = Resource(issuer=issuer, audience=audience, app_origin=app_origin, realm=realm)
-        named = tuple(cors_origins)
-        self.gate = Gate(resource, source if source is not None else Watch(issuer))
-        self._answers = Answers(
-            app_origin=app_origin, csp=csp, cors_policy=NamedOrigins(origins=named) if named else None
-        )
-        self._public = frozenset(public)
-        self._limiter: Limiter = limiter if limiter is not None else InProcess()
-        if app is not None:
-            self.init_app(app)
-
+class Guard(Kit[Flask]):
     def init_app(self, app: Flask) -> None:
         """Takes the app under guard: its check runs before every other hook, its headers go on every answer."""
-        app.before_request_funcs.setdefault(None, []).insert(0, lambda: self._before(app))
-        app.wsgi_app = self._around(app.wsgi_app)  # type: ignore[method-assign, assignment]  # how Flask wants to be wrapped
+        self._app = app
+        app.before_request_funcs.setdefault(None, []).insert(0, self._before)
+        # Flask's own way to be wrapped, which mypy takes for an overwritten method
+        app.wsgi_app = self._around(app.wsgi_app)  # type: ignore[method-assign, assignment]
         app.jinja_env.globals.update(csp_nonce=self.csp_nonce, csrf_field=self.csrf_field)
         app.extensions["bartizan.guard"] = self
-        self._unnamed = True
 
-    # What handlers and templates read
-
-    @property
-    def user(self) -> Token:
-        """Who calls. On a public route there is nobody, and asking is a defect."""
-        token = self.maybe_user
-        if token is None:
-            raise RuntimeError(
-                "nobody is signed in here: the route is public, or optional and was called without a token"
-            )
-        return token
-
-    @property
-    def maybe_user(self) -> Token | None:
-        grant = _exchange().grant
-        return None if grant is None else grant.token
-
-    def csp_nonce(self) -> str:
-        return _exchange().csp_nonce()
-
-    def csrf_field(self) -> Markup:
-        """The hidden field of a plain form. Empty for a token that needs no CSRF value."""
-        token = self.maybe_user
-        value = "" if token is None or token.csrf is None else token.csrf
-        return Markup('<input type="hidden" name="{}" value="{}">').format(csrf.FIELD, escape(value))
-
-    def routes(self, app: Flask) -> list[RouteRow]:
-        """Each route and what it declares."""
+    def routes(self) -> list[RouteRow]:
         return [
-            RouteRow(rule.rule, tuple(sorted(rule.methods or ())), rule.endpoint, self._policy(app, rule.endpoint))
-            for rule in app.url_map.iter_rules()
+            RouteRow(rule.rule, tuple(sorted(rule.methods or ())), rule.endpoint, self._policy(rule.endpoint))
+            for rule in self._app.url_map.iter_rules()
         ]
 
-    # The check
+    def _policy(self, endpoint: str) -> RoutePolicy:
+        return self._declared(self._app.view_functions.get(endpoint), endpoint)
 
-    def _policy(self, app: Flask, endpoint: str) -> RoutePolicy:
-        declared = policy_of(app.view_functions.get(endpoint))
-        return PUBLIC if declared is UNDECLARED and endpoint in self._public else declared
+    def _exchange(self) -> Exchange:
+        if not has_request_context():
+            raise RuntimeError("there is no request here")
+        found = request.environ.setdefault(_EXCHANGE, Exchange())
+        assert isinstance(found, Exchange)
+        return found
 
-    def _before(self, app: Flask) -> Response | None:
-        exchange = _exchange()
+    def _before(self) -> Response | None:
+        exchange = self._exchange()
         wanted = request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
         if cors.is_preflight(request.method, request.environ.get("HTTP_ORIGIN"), wanted):
-            return self._preflight(app, exchange, wanted)
+            return self._preflight(exchange, wanted)
         rule = request.url_rule
         if rule is None:  # no such page: Flask's own 404 or 405
             return None
-        exchange.route = self._policy(app, rule.endpoint)
+        exchange.route = self._policy(rule.endpoint)
         try:
             grant = self.gate.admit(exchange.route, _guard_request(request.environ))
             self._check_form(exchange.route, grant)
-            self._check_limit(exchange.route, grant, rule.endpoint)
+            if grant.token is not None:
+                policy.limit_passed(exchange.route, grant.token, self._limiter)
         except (Refused, Unavailable) as no:
-            return self._refused(app, no, rule.endpoint)
+            return self._refused(no, rule.endpoint)
         exchange.grant = grant
         return None
 
@@ -156,41 +86,24 @@ class Guard(Declaring):
         try:
             fields = request.form.getlist(csrf.FIELD)
         except RequestEntityTooLarge:
-            tell = "the form is too big: send it by script with X-CSRF-Token"
-            raise Denied("too_large", tell, "form over its limit", 413) from None
+            raise policy.form_too_big() from None
         policy.form_matches(grant, fields)
 
-    def _check_limit(self, route: RoutePolicy, grant: Grant, endpoint: str) -> None:
-        if route.limit is None or grant.token is None:
-            return
-        who = grant.token.sub if route.limit.per is Per.USER else grant.token.client_id
-        wait = self._limiter(f"{endpoint}:{who}", route.limit)
-        if wait > 0:
-            raise Denied(
-                "rate_limited", "too many tries", f"over {route.limit}", 429, (("Retry-After", f"{wait:.0f}"),)
-            )
-
-    def _preflight(self, app: Flask, exchange: Exchange, wanted: str | None) -> Response:
+    def _preflight(self, exchange: Exchange, wanted: str | None) -> Response:
         """Answered for the method that is asked about; it says nothing about who may call."""
-        adapter = app.create_url_adapter(request)
+        adapter = self._app.create_url_adapter(request)
         try:
             endpoint = None if adapter is None else adapter.match(method=wanted)[0]
         except HTTPException:
             endpoint = None
-        exchange.route = None if endpoint is None else self._policy(app, endpoint)
+        exchange.route = None if endpoint is None else self._policy(endpoint)
         exchange.preflight = self._answers.preflight(exchange.route, request.environ.get("HTTP_ORIGIN"), wanted)
         return Response(status=204)
 
-    def _refused(self, app: Flask, no: Refused | Unavailable, endpoint: str) -> Response:
-        if isinstance(no, Denied) and no.code == "undeclared" and self._unnamed:
-            self._unnamed = False
-            open_routes = sorted({row.endpoint for row in self.routes(app) if row.policy.who is Who.UNDECLARED})
-            _log.error("refused, as they declare no policy: %s", ", ".join(open_routes))
-        _log.info("refused %s: %s", endpoint, no.note if isinstance(no, Refused) else no)
+    def _refused(self, no: Refused | Unavailable, endpoint: str) -> Response:
+        self._note(no, endpoint)
         status, headers, body = answers.refusal(no, html=answers.wants_html(request.environ.get("HTTP_ACCEPT")))
         return Response(body, status, headers)
-
-    # The headers
 
     def _around(self, inner: WSGIApplication) -> WSGIApplication:
         def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -203,14 +116,6 @@ class Guard(Declaring):
             return inner(environ, start)
 
         return guarded
-
-
-def _exchange() -> Exchange:
-    if not has_request_context():
-        raise RuntimeError("there is no request here")
-    found = request.environ.setdefault(_EXCHANGE, Exchange())
-    assert isinstance(found, Exchange)
-    return found
 
 
 def _guard_request(environ: WSGIEnvironment) -> GuardRequest:

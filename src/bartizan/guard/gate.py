@@ -6,6 +6,7 @@ under which its tokens were verified, so a withdrawn key takes its tokens along.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Container
 from threading import Lock
@@ -29,6 +30,11 @@ class Held(Struct, frozen=True):
 
 
 class Source(Protocol):
+    @property
+    def started(self) -> bool:
+        """False: the next `current` may wait for the network, up to a second."""
+        ...
+
     def current(self) -> Held:
         """Raises Unavailable when the issuer has not been seen for too long."""
         ...
@@ -36,6 +42,10 @@ class Source(Protocol):
     def refetched(self) -> Held | None:
         """After an unknown `kid`: newer keys, or None when they were fetched a moment ago."""
         ...
+
+
+class _NeedsNetwork(Exception):  # noqa: N818 - no error: ask again from a thread
+    pass
 
 
 class _Cache:
@@ -62,13 +72,25 @@ class Gate:
 
     def admit(self, route: RoutePolicy, request: GuardRequest) -> Grant:
         """Grant, or Refused, or Unavailable. A public route is answered even when the issuer is away."""
+        return self._admit(route, request, may_wait=True)
+
+    async def admit_async(self, route: RoutePolicy, request: GuardRequest) -> Grant:
+        """The same for an event loop: what may wait for the network does so in a thread."""
+        try:
+            return self._admit(route, request, may_wait=False)
+        except _NeedsNetwork:
+            return await asyncio.to_thread(self.admit, route, request)
+
+    def _admit(self, route: RoutePolicy, request: GuardRequest, *, may_wait: bool) -> Grant:
         text = policy.presented(route, request, self.resource)
         if text is None:
             return policy.ANONYMOUS
+        if not may_wait and not self.source.started:
+            raise _NeedsNetwork
         held = self.source.current()
         now = self._clock()
         try:
-            token = self._read(text, held, now)
+            token = self._read(text, held, now, may_wait=may_wait)
         except InvalidToken as bad:
             raise policy.invalid_token(self.resource, bad.reason) from None
         return policy.decide(route, request, self.resource, token, held.ended, now)
@@ -77,7 +99,7 @@ class Gate:
         """For streams: may this token's answer go on? Unavailable is raised like at the door."""
         return self._clock() < token.exp + jose.LEEWAY and token.gid not in self.source.current().ended
 
-    def _read(self, text: str, held: Held, now: float) -> Token:
+    def _read(self, text: str, held: Held, now: float, *, may_wait: bool) -> Token:
         cache = self._cache
         if cache.keys is not held.keys:
             cache = self._cache = _Cache(held.keys)
@@ -87,6 +109,8 @@ class Gate:
         try:
             token = self._verified(text, held.keys, now)
         except UnknownKey:
+            if not may_wait:
+                raise _NeedsNetwork from None
             newer = self.source.refetched()
             if newer is None:
                 raise

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from bartizan.guard.limiter import Limiter
 from bartizan.protocol.jose import LEEWAY, InvalidToken
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import bearer, csrf, origins
@@ -40,6 +41,7 @@ class RoutePolicy(Struct, frozen=True, kw_only=True):
     csrf: csrf.Rule = csrf.Rule.TOKEN
     form_limit: int = FORM_LIMIT
     limit: Rate | None = None
+    name: str = ""  # under which the limit counts
     cors: Cors | None = None  # None: the guard's own
     csp: tuple[tuple[str, tuple[str, ...]], ...] = ()  # sources added to the guard's policy
 
@@ -181,6 +183,20 @@ def form_matches(grant: Grant, fields: list[str]) -> None:
     expected = None if grant.token is None else grant.token.csrf
     if len(fields) != 1 or not csrf.matches(fields[0], expected):
         raise csrf_refused("form field _csrf missing" if not fields else "form field _csrf is another")
+
+
+def form_too_big() -> Denied:
+    return Denied("too_large", "the form is too big: send it by script with X-CSRF-Token", "form over its limit", 413)
+
+
+def limit_passed(route: RoutePolicy, token: Token, limiter: Limiter) -> None:
+    """Counts one call of the route for this person or client."""
+    if route.limit is None:
+        return
+    who = token.sub if route.limit.per is Per.USER else token.client_id
+    wait = limiter(f"{route.name}:{who}", route.limit)
+    if wait > 0:
+        raise Denied("rate_limited", "too many tries", f"over {route.limit}", 429, (("Retry-After", f"{wait:.0f}"),))
 
 
 def csrf_refused(note: str) -> Denied:

@@ -46,6 +46,10 @@ class Issuer:
         self.jwks = {"keys": [jose.public_part(self.private_jwk) | {"kid": "test", "alg": "ES256", "use": "sig"}]}
         self._keys = jose.key_set(self.jwks)
 
+    @property
+    def started(self) -> bool:
+        return True
+
     def current(self) -> Held:
         if self.away:
             raise Unavailable("the list of ended sessions")
