@@ -39,6 +39,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     uid: int | None = None
     gid: int | None = None
     stop_signal: int = signal.SIGTERM
+    once: bool = False  # runs to its end; ready when that was good
     stop_last: bool = False  # the stores: after everybody who writes to them
     directory: Path = Path("/")
     answer: Callable[[bytes], None] | None = None  # gets, once, what the child writes to descriptor BARTIZAN_ANSWER
@@ -99,6 +100,10 @@ class Child:
             self._down()
             if self._stopping:
                 break
+            if self.spec.once and code == 0:
+                self.state = State.READY
+                self.ready.set()
+                return
             pauses = 0 if time.monotonic() - begun > _STEADY else pauses + 1
             pause = _PAUSES[min(pauses, len(_PAUSES)) - 1] if pauses else 0.0
             self._tell(f"{self.spec.name} ended ({_ending(code)}); starting it again.")
@@ -169,6 +174,8 @@ class Child:
 
     async def _watch(self) -> None:
         """Asks the probe until it is ready."""
+        if self.spec.once:
+            return
         pause = 0.01
         while not await self._probed():
             await asyncio.sleep(pause)

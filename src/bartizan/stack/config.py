@@ -73,7 +73,7 @@ def freeze(config: Config) -> bytes:
 
 
 def thaw(data: bytes) -> Config:
-    return msgspec.json.decode(data, type=Config, dec_hook=_leaf)
+    return msgspec.json.decode(data, type=Config, dec_hook=leaf)
 
 
 def key_name(path: tuple[str | int, ...]) -> str:
@@ -173,7 +173,7 @@ class _Reader:
             self.fault(path, 'write either { file = "…" } or { env = "…" }.')
             return None
         try:
-            return msgspec.convert(value, kind, dec_hook=_leaf, strict=True)
+            return msgspec.convert(value, kind, dec_hook=leaf, strict=True)
         except msgspec.ValidationError as wrong:
             self.fault(path, self._told(kind, value, str(wrong)))
             return None
@@ -187,7 +187,7 @@ class _Reader:
         return wrong[0].lower() + wrong[1:] + "."
 
 
-def _leaf(kind: type[Any], value: object) -> object:
+def leaf(kind: type[Any], value: object) -> object:
     """Durations and sizes as people write them."""
     if isinstance(value, bool):
         raise ValueError("true and false have no unit here")

@@ -1,0 +1,137 @@
+"""Which children a run has, and what each needs (contract: process layout). The supervisor starts what this says."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from bartizan.database import engine as database
+from bartizan.database import migrations
+from bartizan.database.place import EnginePlace
+from bartizan.stack import authority, engines
+from bartizan.stack.child import Spec
+from bartizan.stack.effective import Effective
+from bartizan.stack.probes import engine, http
+
+WEB = ("auth", "frontend", "files")
+WORK = ("worker", "monitoring")
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    at: Effective
+    place: EnginePlace
+    file: Path  # the effective configuration, for the children
+    answer: Callable[[bytes], None]  # what the web process tells when it has settled the data
+
+
+def specs(plan: Plan) -> tuple[Spec, ...]:
+    at = plan.at
+    rows = [*_stores(plan)]
+    before: tuple[str, ...] = ()
+    if needs_migration(at):
+        stored = ("database",) if at.config.database.url is None else ()
+        rows.append(_ours(plan, "migrate", (), ("migrate",), once=True, needs=stored))
+        before = ("migrate",)
+    rows.append(_ours(plan, "web", WEB, WEB, needs=before, answer=plan.answer))
+    rows.append(_ours(plan, "work", WORK, WORK, needs=before))
+    rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
+    rows.append(_envoy(plan))
+    if at.demo:
+        rows += _demo(plan)
+    return tuple(rows)
+
+
+def _stores(plan: Plan) -> list[Spec]:
+    at, rows = plan.at, []
+    if at.config.database.url is None:
+        server = engines.postgres(at, plan.place)
+        rows.append(
+            Spec(
+                name="database", servers=("database",), command=server.command, probe=engine(server.ready),
+                environment=server.environment(), uid=at.uid, gid=at.gid,
+                stop_signal=database.STOP_SIGNAL, stop_last=True,
+            )
+        )  # fmt: skip
+    if at.config.cache.url is None:
+        memory = engines.valkey(at, plan.place)
+        rows.append(
+            Spec(
+                name="cache", servers=("cache",), command=memory.command, probe=engine(memory.ready),
+                environment=memory.environment(), uid=at.uid, gid=at.gid, stop_last=True,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _ours(
+    plan: Plan,
+    name: str,
+    servers: tuple[str, ...],
+    words: tuple[str, ...],
+    *,
+    once: bool = False,
+    needs: tuple[str, ...] = (),
+    answer: Callable[[bytes], None] | None = None,
+) -> Spec:
+    command = [sys.executable, "-P", "-m", "bartizan.stack.serve", str(plan.file), *words]
+    return Spec(
+        name=name,
+        servers=servers,
+        command=lambda: command,
+        probe=http(plan.at.socket(f"status-{name}.sock"), "/readyz"),
+        environment=environment(plan.at) | {"BARTIZAN_PROCESS": name},
+        needs=needs,
+        once=once,
+        answer=answer,
+    )
+
+
+def _envoy(plan: Plan) -> Spec:
+    at = plan.at
+    home = at.socket("gateway")
+    return Spec(
+        name="envoy",
+        servers=("gateway",),
+        command=list,
+        probe=http(at.socket("envoy-admin.sock"), "/ready"),
+        environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
+        needs=("agent",),
+        uid=at.uid,
+        gid=at.gid,
+        directory=home,
+        stop_signal=signal.SIGTERM,
+    )
+
+
+def _demo(plan: Plan) -> list[Spec]:
+    return []
+
+
+def environment(at: Effective) -> dict[str, str]:
+    """What our own processes inherit: the references of the file may name any of it."""
+    given = dict(os.environ)
+    if at.config.gateway.tls.mode == "local":
+        given |= authority.environment(at.path("ca"))
+    return given | {"PYTHONUNBUFFERED": "1"}
+
+
+def needs_migration(at: Effective) -> bool:
+    """A database of somebody else's is always asked; of our own we wrote down what it is at."""
+    stamp = stamp_file(at)
+    return at.config.database.url is not None or not stamp.exists() or stamp.read_text() != schema()
+
+
+def stamp_file(at: Effective) -> Path:
+    return Path(at.engines, "schema")
+
+
+def schema() -> str:
+    """All migrations of this release, by name: cheap, where asking Alembic costs half a second."""
+    names = sorted(entry.name for entry in Path(migrations.__file__).parent.glob("versions/*.py"))
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,0 +1,56 @@
+"""Is it ready? One small HTTP request over a Unix socket, without any HTTP library: the supervisor stays light."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bartizan.stack.child import Probe
+
+
+def engine(ready: Callable[[], bool]) -> Probe:
+    """An engine's own question: local, and answered in a millisecond."""
+
+    async def probe() -> bool:
+        return ready()
+
+    return probe
+
+
+def http(path: Path, target: str) -> Probe:
+    """`GET target` on a socket is answered with 200."""
+
+    async def probe() -> bool:
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: status\r\nConnection: close\r\n\r\n".encode())
+            await writer.drain()
+            words = (await reader.readline()).split(b" ")
+            return len(words) > 1 and words[1] == b"200"
+        finally:
+            writer.close()
+
+    return probe
+
+
+def reachable(to: str) -> Callable[[], bool]:
+    """Does the user's app take a connection?"""
+
+    def ask() -> bool:
+        parts = urlsplit(to)
+        try:
+            if to.startswith("unix:"):
+                with socket.socket(socket.AF_UNIX) as talk:
+                    talk.settimeout(0.3)
+                    talk.connect(to.removeprefix("unix:"))
+            else:
+                port = parts.port or (443 if parts.scheme == "https" else 80)
+                socket.create_connection((parts.hostname or "", port), 0.3).close()
+        except OSError:
+            return False
+        return True
+
+    return ask
