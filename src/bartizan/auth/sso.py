@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import msgspec
 from msgspec import Struct
 from starlette.requests import Request
 
@@ -10,6 +13,11 @@ from bartizan.auth.settings import AuthSettings
 from bartizan.model.sessions import Session
 from bartizan.model.store import Records
 from bartizan.model.users import User
+from bartizan.protocol import secrets
+from bartizan.protocol.web import cookies, privacy
+from bartizan.web import caller
+
+PREFIX = "bzo_"
 
 
 class SignedIn(Struct, frozen=True, kw_only=True):
@@ -18,20 +26,72 @@ class SignedIn(Struct, frozen=True, kw_only=True):
     set_cookie: str  # goes out with the answer; `proceed(…, signed_in=…)` does it by itself
 
 
-async def current_session(
-    request: Request, ports: AuthPorts, settings: AuthSettings
-) -> tuple[Session, User] | None:
+async def current_session(request: Request, ports: AuthPorts, settings: AuthSettings) -> tuple[Session, User] | None:
     """Who is signed in, or None: no cookie, an ended or expired session, a disabled user."""
-    raise NotImplementedError
+    fingerprint = _fingerprint(request, settings)
+    if fingerprint is None:
+        return None
+    async with ports.store.reading() as records:
+        return await of_cookie(records, fingerprint)
+
+
+async def of_cookie(records: Records, fingerprint: bytes) -> tuple[Session, User] | None:
+    session = await records.sessions.by_fingerprint(fingerprint)
+    if session is None:
+        return None
+    user = await records.users.by_id(session.user_id)
+    return None if user is None or user.disabled else (session, user)
 
 
 async def start_session(
     records: Records, user: User, request: Request, ports: AuthPorts, settings: AuthSettings
 ) -> SignedIn:
     """After a proof. A living session of this person gets a new secret (7.2.4); somebody else's ends first."""
-    raise NotImplementedError
+    secret = secrets.new_secret(PREFIX, ports.chance(secrets.KEY_BYTES))
+    fingerprint = secrets.fingerprint(secret)
+    session = await _renewed(records, user, request, fingerprint, settings, ports)
+    if session is None:
+        session = _new(user, request, ports, settings)
+        await records.sessions.add(session, fingerprint)
+    cookie = cookies.set_cookie(
+        settings.cookies.sso, secret, max_age=settings.session_absolute, http_only=True, same_site="Lax"
+    )
+    return SignedIn(session=session, user=user, set_cookie=cookie)
+
+
+async def _renewed(
+    records: Records, user: User, request: Request, fingerprint: bytes, settings: AuthSettings, ports: AuthPorts
+) -> Session | None:
+    held = _fingerprint(request, settings)
+    before = await records.sessions.by_fingerprint(held) if held is not None else None
+    if before is None:
+        return None
+    if before.user_id != user.id:
+        await records.sessions.end(before.id, "replaced")
+        return None
+    await records.sessions.reauthenticated(before.id, fingerprint)
+    return msgspec.structs.replace(before, auth_time=ports.clock())
+
+
+def _new(user: User, request: Request, ports: AuthPorts, settings: AuthSettings) -> Session:
+    now = ports.clock()
+    return Session(
+        id=secrets.uuid7(int(now.timestamp() * 1000), ports.chance(10)),
+        user_id=user.id,
+        created_at=now,
+        auth_time=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=settings.session_absolute),
+        device=privacy.device(caller.user_agent(request)),
+        network=privacy.mask(caller.address(request)),
+    )
 
 
 def end_session_cookie(settings: AuthSettings) -> str:
     """The Set-Cookie that deletes `…-sso`."""
-    raise NotImplementedError
+    return cookies.delete_cookie(settings.cookies.sso, same_site="Lax")
+
+
+def _fingerprint(request: Request, settings: AuthSettings) -> bytes | None:
+    secret = cookies.parse(request.headers.get("cookie")).get(settings.cookies.sso, "")
+    return secrets.fingerprint(secret) if secret.startswith(PREFIX) else None

@@ -21,6 +21,15 @@ class Step(StrEnum):
     CODE = "code"
 
 
+# OIDC Core §3.1.2.6: what `prompt=none` answers where a page would be needed.
+SILENT: dict[Step, str] = {
+    Step.SIGN_UP: "login_required",
+    Step.SIGN_IN: "login_required",
+    Step.SELECT_ACCOUNT: "account_selection_required",
+    Step.CONSENT: "consent_required",
+}
+
+
 def next_step(
     interaction: Interaction,
     request: AuthorizationRequest,
@@ -30,11 +39,12 @@ def next_step(
     now: datetime,
 ) -> Step:
     """Pure. A proof, a choice or a consent counts for this authorization when it was given after its start."""
+    door = Step.SIGN_UP if "create" in request.prompt else Step.SIGN_IN
     if session is None:
-        return Step.SIGN_UP if "create" in request.prompt else Step.SIGN_IN
+        return door
     proven_here = session.auth_time >= interaction.created_at
     if not proven_here and _wants_fresh_proof(request, session, now):
-        return Step.SIGN_IN
+        return door
     chosen = proven_here or interaction.user_id == session.user_id
     if "select_account" in request.prompt and not chosen:
         return Step.SELECT_ACCOUNT

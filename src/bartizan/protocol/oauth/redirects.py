@@ -5,13 +5,16 @@ Only `check` builds a `CheckedRedirect`, and only a `CheckedRedirect` is ever re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import Struct
 
-from bartizan.protocol.refusal import Refused
+from bartizan.protocol.oauth.errors import no
 
+_ANSWERED = frozenset(("code", "state", "iss", "error", "error_description", "error_uri", "response"))
+_PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
 _LOOPBACKS = ("http://127.0.0.1", "http://[::1]")
 
 
@@ -19,7 +22,7 @@ class CheckedRedirect(Struct, frozen=True):
     """A redirect URI that the client registered. Built by `check` alone."""
 
     uri: str
-    sent: bool  # the request named it: the token request must then name it too
+    sent: bool  # the request named it; what the token request names, if it does, is compared with this
 
 
 def check(sent: str | None, registered: Sequence[str], *, native: bool) -> CheckedRedirect:
@@ -27,11 +30,11 @@ def check(sent: str | None, registered: Sequence[str], *, native: bool) -> Check
     if sent is None:
         if len(registered) == 1:
             return CheckedRedirect(registered[0], sent=False)
-        raise Refused("invalid_request", "redirect_uri is missing", "the client has not exactly one redirect URI")
+        raise no("invalid_request", "redirect_uri is missing and the client has not exactly one")
     for known in registered:
         if sent == known or (native and _differs_in_port_alone(sent, known)):
             return CheckedRedirect(sent, sent=True)
-    raise Refused("invalid_request", "redirect_uri is not registered for this client")
+    raise no("invalid_request", "redirect_uri is not registered for this client")
 
 
 def _differs_in_port_alone(sent: str, known: str) -> bool:
@@ -43,7 +46,7 @@ def _differs_in_port_alone(sent: str, known: str) -> bool:
         if rest[:1] == ":":
             rest = rest.lstrip(":").lstrip("0123456789")
         port, slash, path = sent[len(loopback) + 1 :].partition("/")
-        if not (1 <= len(port) <= 5 and port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        if not _PORT.fullmatch(port) or int(port) > 65_535:
             return False
         return slash + path == rest
     return False
@@ -62,6 +65,8 @@ def registrable(uri: str, *, native: bool) -> str | None:
         return "has a fragment"
     if "@" in parts.netloc:
         return "has user information"
+    if _ANSWERED & {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}:
+        return "has a query parameter that the answer will carry"
     if not uri.startswith(parts.scheme + ":"):
         return "has a scheme that is not written in lower case"
     if parts.scheme == "https":

@@ -1,0 +1,82 @@
+"""OAuth 2.1 §2.4: `authenticate` alone makes an `AuthenticatedClient`, and what follows takes nothing less.
+
+An unknown client, a disabled one, a wrong method and a wrong secret cost the same and are told the same.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+import structlog
+from msgspec import Struct
+
+from bartizan.auth.ports import AuthPorts
+from bartizan.auth.trace import Trace
+from bartizan.model.clients import AuthMethod, Client, Kind
+from bartizan.model.limit import Limit
+from bartizan.protocol import secrets
+from bartizan.protocol.oauth.credentials import NONE, Presented
+from bartizan.protocol.oauth.errors import no
+from bartizan.protocol.refusal import Refused, Unavailable
+
+_NOBODY = bytes(32)  # compared with where there is no secret; no SHA-256 is known to give it
+_NOTED = Limit(30, 60)  # events of refused clients, per address: more would only fill the table
+
+log = structlog.get_logger()
+
+
+class AuthenticatedClient(Struct, frozen=True):
+    """Built by `authenticate` alone (a test holds that)."""
+
+    client: Client
+    proven: bool  # it showed a secret; a public client has none to show
+
+    @property
+    def id(self) -> str:
+        return self.client.id
+
+
+async def authenticate(presented: Presented, ports: AuthPorts, trace: Trace) -> AuthenticatedClient:
+    async with ports.store.reading() as records:
+        client = await records.clients.by_id(presented.client_id)
+    fault = _fault(presented, client, ports)
+    if client is None or fault:
+        raise await _refuse(client, fault, ports, trace)
+    return AuthenticatedClient(client, proven=presented.method != NONE)
+
+
+def _fault(presented: Presented, client: Client | None, ports: AuthPorts) -> str:
+    """Why not, or "". The secret is compared in every case."""
+    expected = _NOBODY if client is None else _expected(client, ports)
+    same = hmac.compare_digest(secrets.fingerprint(presented.secret or ""), expected)
+    if client is None:
+        return "unknown client"
+    if client.disabled:
+        return "the client is disabled"
+    if presented.method != client.auth_method:
+        return f"the client authenticates by {client.auth_method}, not by {presented.method}"
+    if client.auth_method is AuthMethod.NONE:
+        return "" if client.kind is Kind.NATIVE else "only native clients are public"
+    return "" if same else "wrong secret"
+
+
+def _expected(client: Client, ports: AuthPorts) -> bytes:
+    """The fingerprint of the right secret. The BFF's is derived from the ring, so none is at rest."""
+    if client.kind is Kind.BROWSER and client.auth_method is not AuthMethod.NONE:
+        return secrets.fingerprint(secrets.client_secret(ports.ring.purpose("client"), client.id))
+    return client.secret_fingerprint or _NOBODY
+
+
+async def _refuse(client: Client | None, fault: str, ports: AuthPorts, trace: Trace) -> Refused:
+    """Notes it in the events, but not without end: an address that goes on is only counted."""
+    ports.meter.count("client_refused")
+    known = client.id if client is not None else None
+    try:
+        counted = await ports.limits.hit("client.refused", trace.address, _NOTED)
+        noted = counted.allowed
+    except Unavailable:
+        noted = True
+    if noted:
+        async with ports.store.transaction() as records:
+            await records.events.record(trace.event("client.refused", client_id=known, detail={"why": fault}))
+    return no("invalid_client", fault)

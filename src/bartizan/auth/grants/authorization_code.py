@@ -1,0 +1,135 @@
+"""OAuth 2.1 §4.1.3: a code becomes tokens, once. Checked first, spent after, so that a stranger cannot burn it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from bartizan.auth import issue
+from bartizan.auth.clients import AuthenticatedClient
+from bartizan.auth.server import AuthServer
+from bartizan.auth.trace import Trace
+from bartizan.model.clients import Client, Kind
+from bartizan.model.codes import Code
+from bartizan.model.families import Family
+from bartizan.model.store import Records
+from bartizan.protocol import secrets
+from bartizan.protocol.oauth import pkce, resources, scopes
+from bartizan.protocol.oauth.errors import no
+from bartizan.protocol.oauth.parameters import Parameters
+from bartizan.protocol.oauth.responses import Issue
+from bartizan.protocol.oauth.token import CodeRequest, code_request
+from bartizan.protocol.refusal import Refused, Replayed
+
+
+async def grant(parameters: Parameters, client: AuthenticatedClient, server: AuthServer, trace: Trace) -> Issue:
+    request = code_request(parameters)
+    fingerprint = secrets.fingerprint(request.code)
+    async with server.ports.store.reading() as records:
+        code = await records.codes.peek(fingerprint)
+    audience = check(code, request, client)
+    return await redeem(fingerprint, audience, client, server, trace)
+
+
+def check(code: Code | None, request: CodeRequest, client: AuthenticatedClient) -> tuple[str, ...]:
+    """Client, redirect URI and verifier, spent or not; gives the audience of the tokens."""
+    if code is None:
+        raise no("invalid_grant", "unknown code")
+    if code.client_id != client.id:
+        raise no("invalid_grant", "the code is another client's")
+    # OAuth 2.1 §10.2: it need not come, since PKCE binds the code; when it comes it must be the same.
+    if request.redirect_uri is not None and request.redirect_uri != code.redirect_uri:
+        raise no("invalid_grant", "redirect_uri differs")
+    if not pkce.matches(request.verifier, code.code_challenge):
+        raise no("invalid_grant", "the verifier does not match")
+    return resources.narrow(request.resource, code.audience)
+
+
+async def redeem(
+    fingerprint: bytes, audience: tuple[str, ...], client: AuthenticatedClient, server: AuthServer, trace: Trace
+) -> Issue:
+    """Spent, family begun, tokens made and noted in one transaction."""
+    mint = await issue.mint(server)
+    family_id = server.new_id()
+    async with server.ports.store.transaction() as records:
+        redeemed = await records.codes.redeem(fingerprint, family_id)
+        if redeemed is not None:
+            code, now = redeemed.code, redeemed.now
+            await _check_person(records, code, client.client)
+            family = _family(family_id, code, client.client, server, now)
+            await records.families.add(family)
+            await records.events.record(
+                trace.event(
+                    "token.issued",
+                    user_id=code.user_id,
+                    client_id=client.id,
+                    session_id=code.session_id,
+                    gid=family_id,
+                )
+            )
+            made = mint.for_family(
+                family,
+                now,
+                granted=code.scopes,
+                audience=audience,
+                refreshing=_refreshes(client.client),
+                nonce=code.nonce,
+                sid=str(code.session_id),
+            )
+            assert made is not None, "the newest key is in the ring"
+            return made
+    raise await _replayed(fingerprint, client, server, trace)
+
+
+async def _check_person(records: Records, code: Code, client: Client) -> None:
+    """In the minute since the code was made the person may have been locked, signed out, or changed her mind."""
+    user = await records.users.by_id(code.user_id)
+    if user is None or user.disabled:
+        raise no("invalid_grant", "the account is gone or locked")
+    if all(session.id != code.session_id for session in await records.sessions.of_user(code.user_id)):
+        raise no("invalid_grant", "the session has ended")
+    if not client.first_party and await records.consents.of(code.user_id, client.id) is None:
+        raise no("invalid_grant", "the consent was withdrawn")
+
+
+def _refreshes(client: Client) -> bool:
+    return "refresh_token" in client.grants
+
+
+def _family(family_id: UUID, code: Code, client: Client, server: AuthServer, now: datetime) -> Family:
+    """Every grant has a family, so that ending it ends its access; one that may not refresh dies with its token."""
+    settings = server.settings
+    bff = client.kind is Kind.BROWSER
+    offline = scopes.OFFLINE in code.scopes and not bff
+    idle = settings.refresh_idle if _refreshes(client) else settings.access_token_lifetime
+    return Family(
+        id=family_id,
+        user_id=code.user_id,
+        client_id=client.id,
+        session_id=None if offline else code.session_id,
+        scopes=code.scopes,
+        audience=code.audience,
+        csrf=code.csrf,
+        bff=bff,
+        nonce=code.nonce,
+        auth_time=code.auth_time,
+        generation=1,
+        key_id=server.refresh_ring.newest[0],
+        created_at=now,
+        rotated_at=now,
+        idle_until=now + timedelta(seconds=idle),
+        absolute_until=now + timedelta(seconds=settings.refresh_absolute),
+    )
+
+
+async def _replayed(
+    fingerprint: bytes, client: AuthenticatedClient, server: AuthServer, trace: Trace
+) -> Refused | Replayed:
+    """§4.1.3: a code that comes back ends what it bought. Committed before it is answered."""
+    async with server.ports.store.transaction() as records:
+        bought = await records.codes.bought(fingerprint)
+        if bought is None:
+            return no("invalid_grant", "the code came too late")
+        await records.families.end(bought, "code.replayed")
+        await records.events.record(trace.event("code.replayed", client_id=client.id, gid=bought))
+    return Replayed(bought, "a spent code came back")
