@@ -11,6 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from bartizan.model.route import Origin, Route
+from bartizan.protocol.web.csrf import Rule
 
 
 class Access(StrEnum):
@@ -19,14 +20,6 @@ class Access(StrEnum):
     PUBLIC = "public"  # our cookies and headers removed, a foreign `Authorization` untouched, no check
     OPTIONAL = "optional"  # a good token is passed on, none is needed
     REQUIRED = "required"
-
-
-class Csrf(StrEnum):
-    """How an unsafe request under a cookie token proves itself after the origin test (flows §3)."""
-
-    TOKEN = "token"  # noqa: S105 - a word, no secret: `X-CSRF-Token` equals the token's claim
-    FORM = "form"  # or a form body, whose field the guard compares
-    ORIGIN = "origin"  # the origin test alone
 
 
 class Mode(StrEnum):
@@ -43,7 +36,7 @@ class AppRoute(Struct, frozen=True, kw_only=True):
     to: str  # "http://127.0.0.1:5000", "https://…", "unix:/run/app.sock"; an SPA directory: our frontend's socket
     access: Access = Access.REQUIRED
     scope: str = ""  # space-separated scopes, all needed (`require = "photos.read"`)
-    csrf: Csrf = Csrf.TOKEN
+    csrf: Rule = Rule.TOKEN
     limit: str = ""  # "100/minute per user", "30/minute" (per address)
     timeout: int = 15  # seconds; event streams and WebSockets live one access lifetime whatever it says; 0: no cut
     body_limit: int = 1024 * 1024  # bytes
@@ -90,7 +83,6 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For is believed
 
     mode: Mode = Mode.COOKIE
-    cookie_prefix: str = "__Host-bz"  # "__Host-bz8080" on *.localhost; names are prefix + "-at", "-rt", "-csrf", …
     audiences: tuple[str, ...] = ()  # empty: the app origin alone
     access_token_lifetime: int = 300  # seconds: bounds streams and how long an ended gid is listed
     client_origins: tuple[str, ...] = ()  # for own rows with cors="clients": origins of the registered clients

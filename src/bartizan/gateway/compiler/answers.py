@@ -1,0 +1,212 @@
+"""The words of every answer that the gateway itself gives: a table, as JSON (RFC 6749 §5.2) or as a small page.
+
+The ended and the unseen (flows §7) come from one RBAC filter as 403; here they become renewal, 401 and 503.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from html import escape
+
+from msgspec import Struct
+
+from bartizan.gateway.compiler import envoy_types as t
+from bartizan.gateway.compiler.envoy_types import Json
+from bartizan.gateway.compiler.filters import SEEN
+from bartizan.gateway.settings import GatewaySettings, Mode
+
+RETRY_AFTER = 2  # seconds: a server that died is back by then
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    status: int
+    code: str
+    title: str
+    tell: str  # may hold Envoy's command operators; a literal % is doubled
+    seen_as: int = 0  # the status that the filter gave, where it is another
+    because: str = ""  # the policy that refused, in RBAC's own details
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+_LATER = (("retry-after", str(RETRY_AFTER)),)
+_INVALID = (("www-authenticate", 'Bearer error="invalid_token"'),)
+_SCOPE = (("www-authenticate", 'Bearer error="insufficient_scope", scope="%METADATA(ROUTE:bartizan:scope)%"'),)
+_SIGN_IN = "%LOCAL_REPLY_BODY%"  # the Lua scripts say it in their words
+
+
+def table(settings: GatewaySettings) -> tuple[Answer, ...]:
+    """First match wins."""
+    names = f"{settings.app_origin}, {settings.id_origin} and {settings.files_origin}"
+    return (
+        Answer(
+            status=503,
+            code="temporarily_unavailable",
+            title="One moment",
+            tell="Who is signed in cannot be checked right now. Try again in a few seconds.",
+            seen_as=403,
+            because="unseen",
+            headers=_LATER,
+        ),
+        Answer(
+            status=401,
+            code="invalid_token",
+            title="Signed out",
+            tell="This sign-in has ended.",
+            seen_as=403,
+            because="ended",
+            headers=_INVALID,
+        ),
+        Answer(
+            status=403,
+            code="insufficient_scope",
+            title="Not allowed",
+            tell="This access does not cover that.",
+            seen_as=403,
+            because="none",
+            headers=_SCOPE,
+        ),
+        Answer(
+            status=400,
+            code="invalid_request",
+            title="Not understood",
+            tell="The request is not well formed, or carries something twice.",
+        ),
+        Answer(status=401, code="unauthorized", title="Sign in first", tell=_SIGN_IN),
+        Answer(status=403, code="csrf", title="Not allowed", tell=_SIGN_IN),
+        Answer(status=404, code="not_found", title="Nothing here", tell="There is no page at this address."),
+        Answer(status=408, code="timeout", title="Too slow", tell="The request took too long to arrive."),
+        Answer(status=413, code="too_large", title="Too large", tell="That is more than this address takes."),
+        Answer(
+            status=421,
+            code="wrong_host",
+            title="Another name is expected",
+            tell=f"You asked for %REQ(:AUTHORITY)%. This gateway answers to {names}.",
+        ),
+        Answer(
+            status=426, code="upgrade_required", title="Too old a protocol", tell="HTTP/1.1 or later is needed here."
+        ),
+        Answer(
+            status=429, code="slow_down", title="Too many requests", tell="Wait a little, then try again.", headers=()
+        ),
+        Answer(status=431, code="too_large", title="Too large", tell="The request's headers are too large."),
+        *(
+            Answer(
+                status=status,
+                code="temporarily_unavailable",
+                title="One moment",
+                tell="The server behind this address does not answer right now. Try again in a few seconds.",
+                headers=_LATER,
+            )
+            for status in (502, 503, 504)
+        ),
+    )
+
+
+def local_reply(settings: GatewaySettings) -> Json:
+    mappers = [*_renewals(settings)]
+    for answer in table(settings):
+        mappers += [_as_page(settings, answer), _as_json(settings, answer)]
+    return {"mappers": mappers}
+
+
+def _renewals(settings: GatewaySettings) -> Iterator[Json]:
+    """Flows §4 for a token that is well signed but ended; the gate does the same for one that is not valid."""
+    if settings.mode is Mode.MEMORY:
+        return
+    by_cookie = _header(SEEN, {"contains": "k"})
+    navigation = (_header(":method", {"exact": "GET"}), _header("sec-fetch-mode", {"exact": "navigate"}))
+    own_script = (_header("sec-fetch-site", {"exact": "same-origin"}), _header(SEEN, {"contains": "r"}))
+    for status, conditions in ((303, navigation), (307, own_script)):
+        location = {"header": {"key": "location", "value": "/bff/renew?return_to=%REQ(:PATH)%"}}
+        yield {
+            "filter": _when(403, "ended", by_cookie, *conditions),
+            "status_code": status,
+            "body": {"inline_string": ""},
+            "headers_to_add": [location, *_headers(settings, ())],
+        }
+
+
+def _as_json(settings: GatewaySettings, answer: Answer) -> Json:
+    body = {"error": answer.code, "error_description": answer.tell}
+    return _mapper(settings, answer, {"json_format": body}, _when(answer.seen_as or answer.status, answer.because))
+
+
+def _as_page(settings: GatewaySettings, answer: Answer) -> Json:
+    wants_page = _header("accept", {"contains": "text/html"})
+    body = {
+        "text_format_source": {"inline_string": page(answer)},
+        "content_type": "text/html; charset=utf-8",
+    }
+    where = _when(answer.seen_as or answer.status, answer.because, wants_page)
+    return _mapper(settings, answer, body, where)
+
+
+def _mapper(settings: GatewaySettings, answer: Answer, body: Json, where: Json) -> Json:
+    return {
+        "filter": where,
+        "status_code": answer.status,
+        "body_format_override": body,
+        "headers_to_add": _headers(settings, answer.headers),
+    }
+
+
+def _headers(settings: GatewaySettings, more: tuple[tuple[str, str], ...]) -> list[Json]:
+    policy = (
+        f"default-src 'none'; style-src '{_style_hash()}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    always = [
+        ("content-security-policy", policy),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cache-control", "no-store"),
+    ]
+    if settings.app_origin.startswith("https:"):
+        always.append(("strict-transport-security", "max-age=31536000"))
+    return [
+        {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+        for key, value in (*always, *more)
+    ]
+
+
+def _when(status: int, because: str, *more: Json) -> Json:
+    code: Json = {
+        "status_code_filter": {"comparison": {"op": "EQ", "value": {"default_value": status, "runtime_key": "none"}}}
+    }
+    conditions = [code, *more]
+    if because:
+        expression = f"response.code_details.contains('[{because}]')"
+        conditions.append({"extension_filter": t.named("details", t.typed(t.CEL_FILTER, expression=expression))})
+    return {"and_filter": {"filters": conditions}} if len(conditions) > 1 else code
+
+
+def _header(name: str, match: Json) -> Json:
+    return {"header_filter": {"header": {"name": name, "string_match": match}}}
+
+
+# The look's tokens (stone and verdigris), no more than a page without any other file can carry.
+_STYLE = (
+    "body{background:#eef1ef;color:#14201d;font:16px/1.5 system-ui,sans-serif;margin:0;padding:10vh 24px}"
+    "main{background:#fdfefd;border:1px solid #d8dfdb;border-radius:12px;margin:0 auto;max-width:480px;padding:24px}"
+    "h1{font-size:24px;line-height:1.2;margin:0 0 12px}p{margin:0 0 12px;overflow-wrap:anywhere}"
+    "small{color:#586660;font-size:13px}code{font-family:ui-monospace,monospace}"
+    "@media(prefers-color-scheme:dark){body{background:#0d1312;color:#e8eeeb}"
+    "main{background:#151c1b;border-color:#2a3533}small{color:#98a6a0}}"
+)
+
+
+def _style_hash() -> str:
+    return "sha256-" + b64encode(sha256(_STYLE.encode()).digest()).decode()
+
+
+def page(answer: Answer) -> str:
+    """Works as sent; says what happened and the request id that the logs have."""
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(answer.title)}</title><style>{_STYLE}</style>"
+        f"<main><h1>{escape(answer.title)}</h1><p>{escape(answer.tell)}</p>"
+        f"<small>Code <code id=error-code>{answer.code}</code>, "
+        "request <code id=request-id>%REQ(X-REQUEST-ID)%</code></small></main></html>"
+    )

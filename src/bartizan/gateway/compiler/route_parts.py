@@ -1,0 +1,59 @@
+"""The pieces that rows of our own and routes of the config have in common: matches, actions, direct answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bartizan.gateway.compiler import envoy_types as t
+from bartizan.gateway.compiler import policies
+from bartizan.gateway.compiler.envoy_types import Json
+
+# A quiet stream is cut after this; a busy one lives on. Uploads and downloads are never this long without a byte.
+_IDLE_SECONDS = 300
+_MOST = 2**62
+
+
+def one_of(methods: Iterable[str]) -> Json:
+    return {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+
+
+def header(name: str, match: Json) -> Json:
+    return {"name": name, "string_match": match}
+
+
+def with_headers(match: Json, *headers: Json) -> Json:
+    return {**match, "headers": [*match.get("headers", ()), *headers]}
+
+
+def forward(cluster: str, *, timeout: int, cut: int = 0, retried: bool = True) -> Json:
+    """`timeout` from the end of the request to the end of the answer, 0: none; `cut`: the whole stream's life."""
+    action: Json = {"cluster": cluster, "timeout": t.seconds(timeout)}
+    if retried:
+        # Only what surely never reached the server is sent again.
+        action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
+    if not timeout or not retried:
+        action["idle_timeout"] = t.seconds(_IDLE_SECONDS)
+    if cut:
+        action["max_stream_duration"] = {"max_stream_duration": t.seconds(cut)}
+    return action
+
+
+def too_large(match: Json, limit_bytes: int, cors: Json) -> Json:
+    """413 by the announced length, for bodies that go through unbuffered."""
+    longer = {"name": "content-length", "range_match": {"start": limit_bytes + 1, "end": _MOST}}
+    return answer("too large", with_headers(match, longer), 413, extra=cors)
+
+
+def answer(name: str, match: Json, status: int, *, extra: Json | None = None) -> Json:
+    """An answer of the gateway itself; `answers.py` gives it its words."""
+    return {
+        "name": name,
+        "match": match,
+        "direct_response": {"status": status},
+        "typed_per_filter_config": {**policies.untouched(), **(extra or {})},
+    }
+
+
+def about(**facts: str) -> Json:
+    """What answers and the access log may say of a route."""
+    return {"filter_metadata": {"bartizan": facts}}

@@ -1,0 +1,23 @@
+-- Flows §2: on routes that look at the caller. Our cookies leave the request; an Authorization header that is there
+-- stays, else the access cookie becomes one. `x-bartizan-authority` notes what was seen, for renewal and for "a token
+-- without csrf claim is refused from the cookie": k access cookie moved, r refresh cookie, c CSRF cookie.
+
+local ACCESS, REFRESH, CSRF = "@prefix@-at", "@prefix@-rt", "@prefix@-csrf"
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local cookie = headers:get("cookie")
+  if not cookie or not string.find(cookie, OURS, 1, true) then return end
+  local rest, found, twice = cut(cookie)
+  if twice then return twice_is_refused(handle) end
+  if rest == "" then headers:remove("cookie") else headers:replace("cookie", rest) end
+  local seen = ""
+  local token = found[ACCESS]
+  if token and not headers:get("authorization") then
+    headers:replace("authorization", "Bearer " .. token)
+    seen = "k"
+  end
+  if found[REFRESH] then seen = seen .. "r" end
+  if found[CSRF] then seen = seen .. "c" end
+  if seen ~= "" then headers:replace("x-bartizan-authority", seen) end
+end

@@ -1,0 +1,47 @@
+-- Flows §1, §2: take our cookies out of a Cookie header without splitting it.
+-- Prepended to the scripts that need it. A name counts only at the start of a pair; "__Host-bz" inside a value is not ours.
+
+local OURS = "__Host-bz"
+
+local function bounds_of_name(cookie, at)
+  local before = at - 1
+  while before > 0 do
+    local byte = string.byte(cookie, before)
+    if byte == 59 then return true end -- ";"
+    if byte ~= 32 and byte ~= 9 then return false end
+    before = before - 1
+  end
+  return true
+end
+
+-- Returns what is left, our pairs by name, and whether one name came twice.
+local function cut(cookie)
+  local found, twice, position = {}, false, 1
+  while true do
+    local start = string.find(cookie, OURS, position, true)
+    if not start then return cookie, found, twice end
+    if bounds_of_name(cookie, start) then
+      local stop = string.find(cookie, ";", start, true)
+      local pair = string.sub(cookie, start, (stop or #cookie + 1) - 1)
+      local equals = string.find(pair, "=", 1, true) or #pair + 1
+      local name = string.gsub(string.sub(pair, 1, equals - 1), "%s+$", "")
+      if found[name] then twice = true end
+      found[name] = string.match(string.sub(pair, equals + 1), "^%s*(.-)%s*$")
+      local head = string.sub(cookie, 1, start - 1)
+      local tail = stop and string.sub(cookie, stop + 1) or ""
+      if stop then
+        tail = string.gsub(tail, "^%s+", "")
+      else
+        head = string.gsub(head, "[;%s]+$", "")
+      end
+      position = #head + 1
+      cookie = head .. tail
+    else
+      position = start + 1
+    end
+  end
+end
+
+local function twice_is_refused(handle)
+  handle:respond({ [":status"] = "400" }, "The request carried two cookies of one name.")
+end

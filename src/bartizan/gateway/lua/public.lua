@@ -1,0 +1,10 @@
+-- Flows §2, public routes: our cookies leave the request, a foreign Authorization stays untouched, nothing is checked.
+
+function envoy_on_request(handle)
+  local headers = handle:headers()
+  local cookie = headers:get("cookie")
+  if not cookie or not string.find(cookie, OURS, 1, true) then return end
+  local rest, _, twice = cut(cookie)
+  if twice then return twice_is_refused(handle) end
+  if rest == "" then headers:remove("cookie") else headers:replace("cookie", rest) end
+end
