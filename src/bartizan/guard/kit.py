@@ -44,8 +44,9 @@ class RouteRow(Struct, frozen=True):
 
 class Kit(Declaring, Generic[Application]):
     """`public`: names of endpoints that you cannot decorate, as Flask's own "static". `csp`: sources added to the
-    strict policy, or a whole one. `cors_origins`: who may read every route by a bearer token; `@guard.cors(…)` is for one.
-    `limiter` counts `@guard.limit`, in this process if none is given. `source` replaces keys and feed (tests).
+    strict policy, or a whole one. `cors_origins`: who may read every route by a bearer token; for one route there is
+    `@guard.cors(…)`. `limiter` counts `@guard.limit`, in this process if none is given.
+    `source` replaces keys and feed (tests).
     """
 
     def __init__(

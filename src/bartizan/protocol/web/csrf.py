@@ -48,7 +48,7 @@ def matches(presented: str | None, expected: str | None) -> bool:
     """The one comparison of CSRF values, in constant time. Nothing never matches nothing."""
     if not presented or not expected:
         return False
-    return hmac.compare_digest(presented.encode("utf-8", "replace"), expected.encode("utf-8", "replace"))
+    return hmac.compare_digest(presented.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass"))
 
 
 def _refused(note: str) -> Refused:
