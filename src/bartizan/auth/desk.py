@@ -17,7 +17,7 @@ from bartizan.model.users import User
 from bartizan.protocol.secrets import Ring, uuid7
 from bartizan.web.body import Fields, form
 from bartizan.web.formcsrf import FIELD, Forms
-from bartizan.web.pages import LOOK, Pages, Site, see_other
+from bartizan.web.pages import LOOK, Pages, Site
 from bartizan.web.static import Static
 
 HERE = Path(__file__).parent
@@ -91,8 +91,3 @@ def build(ports: AuthPorts, settings: AuthSettings) -> Desk:
         links=ports.ring.purpose("link"),
         sealing=sealing,
     )
-
-
-def to_sign_in(path: str) -> Response:
-    """For pages that need a session: sign in, then come back to this path of ours."""
-    return see_other(f"/signin?next={path}")

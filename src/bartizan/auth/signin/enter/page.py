@@ -1,0 +1,156 @@
+"""Sign in with e-mail and password: one sentence and one length of time for every cause of a no."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from msgspec import Struct
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bartizan.auth import attempts, proceed, sso, trace
+from bartizan.auth.attempts import Try
+from bartizan.auth.desk import Desk
+from bartizan.auth.passwords import LONGEST, outdated
+from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
+from bartizan.auth.signin.mailing import mail_again
+from bartizan.model.event import Event
+from bartizan.model.route import Route, Who
+from bartizan.model.users import User, identifier_key
+from bartizan.web import caller
+from bartizan.web.pages import see_other
+
+BY_IDENTIFIER = "signin.identifier"
+REFUSED = Fault("That e-mail and password do not match.")
+_NOBODY = UUID(int=0)
+
+
+class Known(Struct, frozen=True):
+    user: User | None
+    password_hash: str | None
+
+
+class Enter:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def show(self, request: Request) -> Response:
+        current = await self._desk.current(request)
+        query = request.query_params
+        if current is None and "other" not in query and await self._desk.signed_in(request) is not None:
+            return see_other(next_path(query.get("next", "")))
+        hint = current[1].login_hint if current is not None else None
+        return self._page(request, current, identifier=hint or "", said=query.get("said", ""))
+
+    async def submit(self, request: Request) -> Response:
+        fields = await self._desk.fields(request)
+        current = await self._desk.current(request)
+        identifier, password = fields.get("identifier").strip(), fields.get("password")
+        onward = next_path(fields.get("next"))
+        again = await self._take_a_try(request, current, identifier)
+        if again is not None:
+            return self._limited(request, current, identifier, again)
+        known = await self._find(identifier)
+        fits = len(password) <= LONGEST
+        matched = await self._desk.ports.passwords.verify(known.password_hash, password[:LONGEST]) and fits
+        if not matched or known.user is None or known.user.disabled:
+            await self._record_refusal(request, current, known)
+            return self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
+        if not known.user.email_verified:
+            return await mail_again(self._desk, request, known.user)
+        return await self._welcome(request, known.user, known.password_hash or "", password, onward)
+
+    async def _take_a_try(self, request: Request, current: proceed.Current | None, identifier: str) -> datetime | None:
+        ports = self._desk.ports
+        who, address = identifier_key(identifier[:LONGEST_EMAIL]), caller.address(request)
+        again = await attempts.take(
+            ports,
+            Try(BY_IDENTIFIER, who, attempts.PASSWORD_BY_IDENTIFIER),
+            Try("signin.address", address, attempts.PASSWORD_BY_ADDRESS),
+        )
+        if again is not None and await attempts.take(ports, Try("signin.noted", who, attempts.ONCE)) is None:
+            async with ports.store.transaction() as records:  # one event a window: a flood of tries is not one of rows
+                await records.events.record(_event("signin.limited", request, current, None))
+        return again
+
+    async def _find(self, identifier: str) -> Known:
+        """The same two statements for an unknown person as for a known one."""
+        async with self._desk.ports.store.reading() as records:
+            sendable = identifier.isprintable() and len(identifier) <= LONGEST_EMAIL
+            user = await records.users.by_email(identifier if sendable else "")
+            password_hash = await records.users.password_hash(user.id if user else _NOBODY)
+        return Known(user, password_hash if user else None)
+
+    async def _record_refusal(self, request: Request, current: proceed.Current | None, known: Known) -> None:
+        async with self._desk.ports.store.transaction() as records:
+            await records.events.record(_event("signin.refused", request, current, known.user))
+
+    async def _welcome(self, request: Request, user: User, password_hash: str, password: str, onward: str) -> Response:
+        ports, settings = self._desk.ports, self._desk.settings
+        current = await self._desk.current(request)
+        fresh = await ports.passwords.hash(password) if outdated(password_hash) else None
+        async with ports.store.transaction() as records:
+            if fresh is not None:
+                await records.users.set_password(user.id, fresh)
+            signed_in = await sso.start_session(records, user, request, ports, settings)
+            await records.events.record(_event("signin.done", request, current, user, signed_in.session.id))
+        await attempts.forgive(ports, BY_IDENTIFIER, identifier_key(user.email))
+        return await proceed.proceed(request, ports, settings, signed_in=signed_in, home=onward)
+
+    def _page(
+        self,
+        request: Request,
+        current: proceed.Current | None,
+        *,
+        identifier: str,
+        fault: Fault | None = None,
+        said: str = "",
+        onward: str = "",
+        status: int = 200,
+    ) -> Response:
+        return self._desk.page(
+            request,
+            "signin/enter/page.html",
+            status=status,
+            form_action=where_forms_lead(current),
+            app=current[2].name if current else None,
+            identifier=identifier,
+            fault=fault,
+            said=said,
+            onward=onward or next_path(request.query_params.get("next", "")),
+            open_sign_up=self._desk.settings.open_sign_up,
+        )
+
+    def _limited(self, request: Request, current: proceed.Current | None, identifier: str, again: datetime) -> Response:
+        seconds = max(int((again - self._desk.ports.clock()).total_seconds()), 1)
+        return self._desk.page(
+            request,
+            "signin/enter/limited.html",
+            status=429,
+            headers={"retry-after": str(seconds)},
+            app=current[2].name if current else None,
+            identifier=identifier,
+            again=again,
+            minutes=max(round(seconds / 60), 1),
+            fault=Fault("Too many tries."),
+        )
+
+
+def _event(
+    code: str, request: Request, current: proceed.Current | None, user: User | None, session_id: UUID | None = None
+) -> Event:
+    return trace.of(request).event(
+        code,
+        user_id=user.id if user else None,
+        client_id=current[2].id if current else None,
+        session_id=session_id,
+    )
+
+
+def rows(desk: Desk) -> tuple[Route, ...]:
+    page = Enter(desk)
+    return (
+        Route(methods=("GET",), path="/signin", endpoint=page.show, who=Who.ANYONE),
+        Route(methods=("POST",), path="/signin", endpoint=page.submit, who=Who.ANYONE, form=True, limit="60/minute"),
+    )
