@@ -1,0 +1,37 @@
+"""How the demo's apps are served: waitress, a small threaded WSGI server, on a Unix socket or a loopback port."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from flask import Flask
+from waitress.server import create_server
+
+THREADS = 4
+
+
+def server(app: Flask, listen: str) -> Callable[[], None]:
+    """Binds at once, so that a taken address is heard of here; gives what serves until the process ends.
+
+    `listen` is "unix:/path/app.sock" or "127.0.0.1:5000".
+    """
+    options: dict[str, Any] = {"threads": THREADS, "ident": "", "clear_untrusted_proxy_headers": False}
+    if listen.startswith("unix:"):
+        path = Path(listen.removeprefix("unix:"))
+        path.unlink(missing_ok=True)
+        options.update(unix_socket=str(path), unix_socket_perms="600")
+    else:
+        host, _, port = listen.rpartition(":")
+        options.update(host=host or "127.0.0.1", port=int(port))
+    run: Callable[[], None] = create_server(app, **options).run  # type: ignore[no-untyped-call] # waitress has no types
+    return run
+
+
+def serve(*servers: Callable[[], None]) -> None:
+    """All in this process: the last one here, the others in threads that end with it."""
+    for run in servers[:-1]:
+        Thread(target=run, daemon=True).start()
+    servers[-1]()
