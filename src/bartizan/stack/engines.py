@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 from bartizan.cache import engine as cache
@@ -55,7 +56,11 @@ def envoy(place: EnginePlace) -> Path:
     return place.roots[ENVOY] / ENVOY_BINARY
 
 
-def envoy_version() -> str:
-    from importlib.metadata import version
-
-    return version(ENVOY)
+def versions() -> dict[str, str]:
+    """Of the nine, read from what is installed: nobody is asked, so `up` does not wait for it."""
+    own = dict.fromkeys(("auth", "frontend", "files", "worker", "monitoring", "resource"), version("bartizan"))
+    return own | {
+        "gateway": f"Envoy {version(ENVOY)}",
+        "cache": f"Valkey {version(cache.DISTRIBUTION).split('.post', 1)[0]}",
+        "database": "PostgreSQL 18",
+    }
