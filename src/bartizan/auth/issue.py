@@ -13,13 +13,22 @@ from bartizan.auth.ports import Chance
 from bartizan.auth.server import AuthServer
 from bartizan.auth.settings import AuthSettings
 from bartizan.model.families import Family
+from bartizan.model.users import User
 from bartizan.protocol import jose
 from bartizan.protocol.oauth import access, refresh, scopes
 from bartizan.protocol.oauth.responses import Issue
 from bartizan.protocol.oidc import id_token
+from bartizan.protocol.oidc.claims import Person, of_person
 from bartizan.protocol.secrets import Ring, uuid7
 
 _DRAWN = 0.2  # the share of the lifetime from which the BFF's is drawn
+
+
+class First(Struct, frozen=True):
+    """What only the tokens of a sign-in have, not those of a refresh: the nonce, and who she is."""
+
+    nonce: str | None
+    user: User
 
 
 class Mint(Struct, frozen=True, kw_only=True):
@@ -39,8 +48,8 @@ class Mint(Struct, frozen=True, kw_only=True):
         granted: tuple[str, ...],
         audience: tuple[str, ...],
         refreshing: bool,
-        nonce: str | None = None,
-        sid: str | None = None,
+        sid: str | None,
+        first: First | None = None,
     ) -> Issue | None:
         """Tokens of a person's grant. None when the family's refresh token cannot be said: its key was withdrawn."""
         refresh_token = None
@@ -70,7 +79,7 @@ class Mint(Struct, frozen=True, kw_only=True):
             expires_in=expires_at - issued_at,
             scopes=granted,
             refresh_token=refresh_token,
-            id_token=self._id_token(family, granted, issued_at, expires_at, nonce, sid),
+            id_token=self._id_token(family, granted, (issued_at, expires_at), sid, first),
         )
 
     def for_client(
@@ -108,16 +117,11 @@ class Mint(Struct, frozen=True, kw_only=True):
         return str(uuid7(int(now.timestamp() * 1000), self.chance(10)))
 
     def _id_token(
-        self,
-        family: Family,
-        granted: tuple[str, ...],
-        issued_at: int,
-        expires_at: int,
-        nonce: str | None,
-        sid: str | None,
+        self, family: Family, granted: tuple[str, ...], times: tuple[int, int], sid: str | None, first: First | None
     ) -> str | None:
         if scopes.OPENID not in granted:
             return None
+        issued_at, expires_at = times
         token = id_token.IdToken(
             issuer=self.settings.issuer,
             subject=str(family.user_id),
@@ -125,10 +129,15 @@ class Mint(Struct, frozen=True, kw_only=True):
             issued_at=issued_at,
             expires_at=expires_at,
             auth_time=int(family.auth_time.timestamp()),
-            nonce=nonce,
+            nonce=first.nonce if first is not None else None,
             sid=sid,
+            personal=of_person(person(first.user), granted) if first is not None else {},
         )
         return self.signer.sign(id_token.claims(token), id_token.TYP)
+
+
+def person(user: User) -> Person:
+    return Person(name=user.name, email=user.email, email_verified=user.email_verified)
 
 
 async def mint(server: AuthServer) -> Mint:

@@ -7,12 +7,14 @@ from uuid import UUID
 
 from bartizan.auth import issue
 from bartizan.auth.clients import AuthenticatedClient
+from bartizan.auth.issue import First
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
 from bartizan.model.clients import Client, Kind
 from bartizan.model.codes import Code
 from bartizan.model.families import Family
 from bartizan.model.store import Records
+from bartizan.model.users import User
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth import pkce, resources, scopes
 from bartizan.protocol.oauth.errors import no
@@ -55,7 +57,7 @@ async def redeem(
         redeemed = await records.codes.redeem(fingerprint, family_id)
         if redeemed is not None:
             code, now = redeemed.code, redeemed.now
-            await _check_person(records, code, client.client)
+            user = await _person(records, code)
             family = _family(family_id, code, client.client, server, now)
             await records.families.add(family)
             await records.events.record(
@@ -73,23 +75,23 @@ async def redeem(
                 granted=code.scopes,
                 audience=audience,
                 refreshing=_refreshes(client.client),
-                nonce=code.nonce,
                 sid=str(code.session_id),
+                first=First(code.nonce, user),
             )
             assert made is not None, "the newest key is in the ring"
             return made
     raise await _replayed(fingerprint, client, server, trace)
 
 
-async def _check_person(records: Records, code: Code, client: Client) -> None:
-    """In the minute since the code was made the person may have been locked, signed out, or changed her mind."""
+async def _person(records: Records, code: Code) -> User:
+    """In the minute since the code was made she may have been locked or signed out. (Withdrawing a consent deletes
+    the codes that came of it.)"""
     user = await records.users.by_id(code.user_id)
     if user is None or user.disabled:
         raise no("invalid_grant", "the account is gone or locked")
     if all(session.id != code.session_id for session in await records.sessions.of_user(code.user_id)):
         raise no("invalid_grant", "the session has ended")
-    if not client.first_party and await records.consents.of(code.user_id, client.id) is None:
-        raise no("invalid_grant", "the consent was withdrawn")
+    return user
 
 
 def _refreshes(client: Client) -> bool:

@@ -6,7 +6,7 @@ from bartizan.auth import issue
 from bartizan.auth.clients import AuthenticatedClient
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
-from bartizan.model.families import Family, Outcome, Rotation
+from bartizan.model.families import Family, Outcome
 from bartizan.protocol.oauth import refresh, resources, scopes
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.oauth.parameters import Parameters
@@ -17,14 +17,15 @@ from bartizan.protocol.refusal import Refused, Replayed
 
 GOES_ON = frozenset((Outcome.ROTATED, Outcome.GRACE, Outcome.LATE_RETRY))
 
-# What else presenting a token comes to: (note for the log, event written here; theft and contention wrote their own).
-REFUSALS: dict[Outcome, tuple[str, str | None]] = {
-    Outcome.UNKNOWN: ("no such family, or another client's", "refresh.refused"),
-    Outcome.ENDED: ("expired or ended", None),
-    Outcome.THEFT: ("a spent token came back: the family has ended", None),
-    Outcome.CONTENDED: ("late retries: the family has ended", None),
-    Outcome.AHEAD: ("the token is ahead of its row", "database.went_back"),
+# What else presenting a token comes to. The store has ended and noted what is to be ended and noted.
+REFUSALS: dict[Outcome, str] = {
+    Outcome.UNKNOWN: "no such family, or another client's",
+    Outcome.ENDED: "expired or ended",
+    Outcome.THEFT: "a spent token came back: the family has ended",
+    Outcome.CONTENDED: "late retries: the family has ended",
+    Outcome.AHEAD: "the token is ahead of its row: the database went back",
 }
+REPLAYED = frozenset((Outcome.THEFT, Outcome.CONTENDED))
 
 
 async def grant(parameters: Parameters, client: AuthenticatedClient, server: AuthServer, trace: Trace) -> Issue:
@@ -43,7 +44,7 @@ async def grant(parameters: Parameters, client: AuthenticatedClient, server: Aut
     server.ports.meter.count("refresh", outcome=rotation.outcome.value)
     family = rotation.family
     if rotation.outcome not in GOES_ON or family is None:
-        raise await _refuse(rotation, token, client, server, trace)
+        raise await _refusal(rotation.outcome, token, client, server, trace)
     made = mint.for_family(
         family,
         rotation.now,
@@ -68,8 +69,8 @@ async def _genuine(
     if token.epoch < epoch:
         raise no("invalid_grant", "a token from before the restore")
     if token.epoch > epoch:
-        ahead = Rotation(outcome=Outcome.AHEAD, family=None, now=server.ports.clock())
-        raise await _refuse(ahead, token, client, server, trace)
+        await _note("database.went_back", token, client, server, trace)
+        raise no("invalid_grant", "a token of an epoch that is still to come")
     return token
 
 
@@ -92,13 +93,16 @@ def _granted(request: RefreshRequest, family: Family, client: AuthenticatedClien
     return scopes.common(scopes.common(asked, family.scopes), client.client.scopes)
 
 
-async def _refuse(
-    rotation: Rotation, token: RefreshToken, client: AuthenticatedClient, server: AuthServer, trace: Trace
+async def _refusal(
+    outcome: Outcome, token: RefreshToken, client: AuthenticatedClient, server: AuthServer, trace: Trace
 ) -> Refused | Replayed:
-    note, event = REFUSALS[rotation.outcome]
-    if event is not None:
-        async with server.ports.store.transaction() as records:
-            await records.events.record(trace.event(event, client_id=client.id, gid=token.family))
-    if rotation.outcome in (Outcome.THEFT, Outcome.CONTENDED):
-        return Replayed(token.family, note)
-    return no("invalid_grant", note)
+    if outcome is Outcome.UNKNOWN:
+        await _note("refresh.refused", token, client, server, trace)
+    if outcome in REPLAYED:
+        return Replayed(token.family, REFUSALS[outcome])
+    return no("invalid_grant", REFUSALS[outcome])
+
+
+async def _note(code: str, token: RefreshToken, client: AuthenticatedClient, server: AuthServer, trace: Trace) -> None:
+    async with server.ports.store.transaction() as records:
+        await records.events.record(trace.event(code, client_id=client.id, gid=token.family))

@@ -1,8 +1,8 @@
-"""OIDC Core §2: the ID token, said to the client alone. Personal claims are userinfo's, so that none lies in a log."""
+"""OIDC Core §2: the ID token, said to the client alone. The first one carries what the scopes open (§5.4)."""
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 TYP = "JWT"
 
@@ -16,10 +16,12 @@ class IdToken(Struct, frozen=True, kw_only=True):
     auth_time: int
     nonce: str | None = None  # in the first one only (§12.2 leaves it open for refreshed ones)
     sid: str | None = None  # the sign-on session, so that a logout can name it
+    personal: dict[str, object] = field(default_factory=dict)  # `claims.of_person`
 
 
 def claims(token: IdToken) -> dict[str, object]:
     made: dict[str, object] = {
+        **token.personal,
         "iss": token.issuer,
         "sub": token.subject,
         "aud": token.client_id,

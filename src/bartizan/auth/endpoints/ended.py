@@ -1,0 +1,94 @@
+"""F§7: the signed feed of what was ended, by which gateways and guards refuse within two seconds.
+
+A reader waits here until something new has ended, but not for long. All who wait in a process share one look at the
+database, four times a second; when nobody waits, nobody looks. Pages overlap by 60 s and the cursor is the database's
+second, so what is new to a reader is: a gid that this process first saw in the second of the reader's cursor or later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from bartizan.auth.server import AuthServer
+from bartizan.model.ended import EndedPage
+from bartizan.protocol.oauth.errors import no
+from bartizan.protocol.oauth.parameters import from_query
+
+TYP = "ended+jwt"
+LONGEST_WAIT = 1.5  # seconds: below the two of F§7, and below what a stopping server waits for
+LOOK_EVERY = 0.25
+KEPT_SECONDS = 180  # longer than a gid can come again in overlapping pages
+_LONGEST_CURSOR = 12  # digits
+CURRENT_SECONDS = 10  # F§7: an older answer counts as none
+
+
+class Ended:
+    def __init__(self, server: AuthServer) -> None:
+        self._server = server
+        self._watch = Watch(server)
+
+    async def __call__(self, request: Request) -> Response:
+        after = _cursor(from_query(request.scope["query_string"]).get("after"))
+        if after:
+            await self._watch.until_new(after)
+        signer = await self._server.keys.signer()
+        async with self._server.ports.store.reading() as records:
+            page = await records.ended.after(after)
+        claims = {
+            "iss": self._server.settings.issuer,
+            "iat": page.now,
+            "exp": page.now + CURRENT_SECONDS,
+            "cursor": page.cursor,
+            "gids": page.gids,
+        }
+        body = signer.sign(claims, TYP)
+        return Response(body, 200, {"cache-control": "no-store"}, media_type="application/jwt")
+
+
+class Watch:
+    """One look for all who wait."""
+
+    def __init__(self, server: AuthServer) -> None:
+        self._server = server
+        self._first_seen: dict[str, int] = {}  # gid → the database's second in which we saw it first
+        self._cursor = 0
+        self._looked_at = -LOOK_EVERY
+        self._looking = asyncio.Lock()
+
+    async def until_new(self, after: int) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + LONGEST_WAIT
+        while loop.time() < until:
+            await self._look()
+            newest = max(self._first_seen.values(), default=0)
+            if newest > after:
+                return
+            await asyncio.sleep(LOOK_EVERY)
+            if newest == after:  # of the same second: perhaps told already. A pause, so that this second spins nobody.
+                return
+
+    async def _look(self) -> None:
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at < LOOK_EVERY:
+                return
+            async with self._server.ports.store.reading() as records:
+                page = await records.ended.after(self._cursor)
+            self._looked_at = now
+            self._remember(page)
+
+    def _remember(self, page: EndedPage) -> None:
+        self._cursor = page.cursor
+        kept = {gid: second for gid, second in self._first_seen.items() if second > page.now - KEPT_SECONDS}
+        self._first_seen = dict.fromkeys(page.gids, page.now) | kept
+
+
+def _cursor(text: str | None) -> int:
+    if text is None:
+        return 0
+    if not text.isdigit() or len(text) > _LONGEST_CURSOR:
+        raise no("invalid_request", "after is not a cursor")
+    return int(text)
