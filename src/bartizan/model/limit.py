@@ -29,6 +29,6 @@ class Limits(Protocol):
 
 
 class ReplayMemory(Protocol):
-    async def first_time(self, kind: str, value: str, *, ttl_seconds: int) -> bool:
-        """True once. After a loss of the memory values issued before its start are refused (False)."""
+    async def first_time(self, kind: str, value: str, *, issued_at: int, ttl_seconds: int) -> bool:
+        """True once. After a loss of the memory values issued (Unix seconds) before its start are refused (False)."""
         ...

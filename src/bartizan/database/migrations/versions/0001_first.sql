@@ -204,6 +204,28 @@ CREATE TABLE events (
 CREATE INDEX events_user ON events (user_id, at) WHERE user_id IS NOT NULL;
 CREATE TABLE events_default PARTITION OF events DEFAULT;
 
+-- Makes the partition of a day (UTC) and moves into it what the default one caught. False when it was there.
+CREATE FUNCTION make_event_day(day date) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    name  text := 'events_' || to_char(day, 'YYYYMMDD');
+    first timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    after timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(name, 0));
+    IF to_regclass(name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    LOCK TABLE events_default IN ACCESS EXCLUSIVE MODE;
+    EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+    EXECUTE format(
+        'WITH moved AS (DELETE FROM events_default WHERE at >= %L AND at < %L RETURNING *) INSERT INTO %I SELECT * FROM moved',
+        first, after, name);
+    EXECUTE format('ALTER TABLE events ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name, first, after);
+    RETURN true;
+END
+$$;
+SELECT make_event_day((now() AT TIME ZONE 'UTC')::date + ahead) FROM generate_series(0, 3) AS ahead;
+
 CREATE TABLE event_seals (
     number    bigint PRIMARY KEY,
     first_at  timestamptz NOT NULL,

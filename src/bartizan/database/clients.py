@@ -1,0 +1,63 @@
+"""OAuth clients. The file owns the rows it names, the console the others; what goes takes its access along."""
+
+from __future__ import annotations
+
+from bartizan.database import ending
+from bartizan.database.connection import Within
+from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.model.clients import Client
+
+_COLUMNS = names(Client)
+_KEPT = {"id", "created_at"}
+_REPLACED = ", ".join(f"{name} = excluded.{name}" for name in Client.__struct_fields__ if name not in _KEPT)
+_REPLACE = f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO UPDATE SET {_REPLACED}"
+
+
+class PostgresClients:
+    def __init__(self, within: Within) -> None:
+        self._within = within
+        self._connection = within.connection
+
+    async def add(self, client: Client) -> bool:
+        added = await self._connection.fetchval(
+            f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO NOTHING RETURNING true",
+            *values(client),
+        )
+        return added is not None
+
+    async def by_id(self, client_id: str) -> Client | None:
+        row = await self._connection.fetchrow(f"SELECT {_COLUMNS} FROM clients WHERE id = $1", client_id)
+        return read_or_none(Client, row)
+
+    async def all(self) -> list[Client]:
+        rows = await self._connection.fetch(f"SELECT {_COLUMNS} FROM clients ORDER BY id")
+        return [read(Client, row) for row in rows]
+
+    async def replace_file_owned(self, clients: tuple[Client, ...]) -> None:
+        """A client of the console that the file now names becomes the file's."""
+        async with self._connection.transaction():
+            gone = await self._connection.fetch(
+                "SELECT id FROM clients WHERE owner = 'file' AND NOT id = ANY ($1) ORDER BY id FOR UPDATE",
+                [client.id for client in clients],
+            )
+            for row in gone:
+                await self.delete(row["id"])
+            for client in sorted(clients, key=lambda client: client.id):
+                await self._connection.execute(_REPLACE, *values(client))
+
+    async def set_disabled(self, client_id: str, disabled: bool) -> None:
+        async with self._connection.transaction():
+            await self._connection.execute("UPDATE clients SET disabled = $2 WHERE id = $1", client_id, disabled)
+            if disabled:
+                await ending.end_families(self._within, ending.OF_CLIENT, "client.disabled", client_id)
+
+    async def delete(self, client_id: str) -> bool:
+        async with self._connection.transaction():
+            await ending.end_families(self._within, ending.OF_CLIENT, "client.deleted", client_id)
+            for statement in (
+                "DELETE FROM codes WHERE client_id = $1",
+                "DELETE FROM pushed WHERE client_id = $1",
+                "DELETE FROM interactions WHERE client_id = $1",
+            ):
+                await self._connection.execute(statement, client_id)
+            return await self._connection.execute("DELETE FROM clients WHERE id = $1", client_id) == "DELETE 1"

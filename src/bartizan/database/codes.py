@@ -1,0 +1,45 @@
+"""OAuth 2.1 §4.1.3: a code is spent by one statement, which also notes what it bought."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from bartizan.database.connection import Within
+from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.model.codes import Code, Redeemed
+
+_COLUMNS = names(Code)
+
+
+class PostgresCodes:
+    def __init__(self, within: Within) -> None:
+        self._connection = within.connection
+
+    async def add(self, fingerprint: bytes, code: Code) -> None:
+        await self._connection.execute(
+            f"INSERT INTO codes (fingerprint, {_COLUMNS}) VALUES ($1, {marks(Code, after=1)})",
+            fingerprint,
+            *values(code),
+        )
+
+    async def peek(self, fingerprint: bytes) -> Code | None:
+        row = await self._connection.fetchrow(f"SELECT {_COLUMNS} FROM codes WHERE fingerprint = $1", fingerprint)
+        return read_or_none(Code, row)
+
+    async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
+        row = await self._connection.fetchrow(
+            f"""
+            UPDATE codes SET family_id = $2, spent_at = now()
+            WHERE fingerprint = $1 AND spent_at IS NULL AND expires_at > now()
+            RETURNING {_COLUMNS}, spent_at
+            """,
+            fingerprint,
+            family_id,
+        )
+        return None if row is None else Redeemed(code=read(Code, row), now=row["spent_at"])
+
+    async def bought(self, fingerprint: bytes) -> UUID | None:
+        found: UUID | None = await self._connection.fetchval(
+            "SELECT family_id FROM codes WHERE fingerprint = $1", fingerprint
+        )
+        return found

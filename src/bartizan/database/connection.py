@@ -1,0 +1,73 @@
+"""The connection as the records see it, what else they are handed, and which errors mean "the database is away"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import asyncpg
+from asyncpg.exceptions import InterfaceError
+from msgspec import Struct
+
+from bartizan.database.settings import DatabaseSettings
+from bartizan.protocol.refusal import Unavailable
+
+if TYPE_CHECKING:
+    from bartizan.database.daykeys import DayKeys
+
+Chance = Callable[[int], bytes]
+Row = Mapping[str, Any]
+
+
+class Connection(Protocol):
+    """asyncpg's, which carries no types."""
+
+    async def fetch(self, query: str, *args: object) -> list[Row]: ...
+    async def fetchrow(self, query: str, *args: object) -> Row | None: ...
+    async def fetchval(self, query: str, *args: object) -> Any: ...
+    async def execute(self, query: str, *args: object) -> str: ...
+    async def executemany(self, query: str, args: list[tuple[object, ...]]) -> None: ...
+    def transaction(self) -> AbstractAsyncContextManager[Any]: ...
+    def is_closed(self) -> bool: ...
+
+
+class Within(Struct, frozen=True):
+    """One use of one connection, with what the records need besides."""
+
+    connection: Connection
+    settings: DatabaseSettings
+    days: DayKeys
+    chance: Chance
+
+
+# Lost, starting, stopping, full, or too slow: the caller answers 503 and tries again.
+AWAY: tuple[type[BaseException], ...] = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.OperatorInterventionError,  # shutdown, crash of another session, cancelled for its length
+    asyncpg.CannotConnectNowError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
+    asyncpg.TransactionRollbackError,  # deadlock
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresIOError,
+)
+
+
+@asynccontextmanager
+async def told_when_away(connection: Connection | None = None) -> AsyncIterator[None]:
+    """Turns the loss of the database into `Unavailable`, and nothing else."""
+    try:
+        yield
+    except AWAY as lost:
+        raise Unavailable("database") from lost
+    except InterfaceError as error:
+        # asyncpg says so both of a closed connection and of a programmer's mistake.
+        if connection is not None and connection.is_closed():
+            raise Unavailable("database") from error
+        raise
+    except (OSError, TimeoutError) as error:
+        if connection is None or connection.is_closed():
+            raise Unavailable("database") from error
+        raise

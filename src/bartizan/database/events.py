@@ -1,0 +1,111 @@
+"""Security events: in the transaction that they describe, without an address (design §6).
+
+A partition a day, made ahead by a job and by nobody else: what has none lands in the default partition.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from bartizan.database.connection import Within
+from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.model.event import EVENTS, Event, Seal, StoredEvent
+from bartizan.protocol.secrets import uuid7
+from bartizan.protocol.web import privacy
+
+_COLUMNS = names(StoredEvent)
+_SEAL = names(Seal)
+
+# An event's time is its transaction's start; older than this, none can still be on its way.
+SETTLED = timedelta(seconds=60)
+
+
+class PostgresEvents:
+    def __init__(self, within: Within) -> None:
+        self._within = within
+        self._connection = within.connection
+
+    async def record(self, event: Event) -> None:
+        if event.code not in EVENTS:
+            raise ValueError(f"{event.code} is no row of EVENTS")
+        at: datetime = await self._connection.fetchval("SELECT now()")
+        address_hash, network = None, ""
+        if event.address is not None:
+            key = await self._within.days.of(self._connection, at.astimezone(UTC).date())
+            address_hash, network = privacy.address_hash(key, event.address), privacy.mask(event.address)
+        stored = StoredEvent(
+            id=uuid7(int(at.timestamp() * 1000), self._within.chance(10)),
+            at=at,
+            code=event.code,
+            user_id=event.user_id,
+            client_id=event.client_id,
+            session_id=event.session_id,
+            gid=event.gid,
+            request_id=event.request_id,
+            address_hash=address_hash,
+            network=network,
+            detail=event.detail,
+        )
+        await self._connection.execute(
+            f"INSERT INTO events ({_COLUMNS}) VALUES ({marks(StoredEvent)})", *values(stored)
+        )
+
+    async def latest(
+        self,
+        *,
+        limit: int,
+        code: str = "",
+        severity: str = "",
+        user_id: UUID | None = None,
+        client_id: str = "",
+        before: datetime | None = None,
+    ) -> list[StoredEvent]:
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM events
+            WHERE ($1 = '' OR code = $1) AND ($2::text[] IS NULL OR code = ANY ($2))
+            AND ($3::uuid IS NULL OR user_id = $3) AND ($4 = '' OR client_id = $4)
+            AND ($5::timestamptz IS NULL OR at < $5)
+            ORDER BY at DESC, id DESC LIMIT $6
+            """,
+            code,
+            [kind.code for kind in EVENTS.values() if kind.severity == severity] if severity else None,
+            user_id,
+            client_id,
+            before,
+            limit,
+        )
+        return [read(StoredEvent, row) for row in rows]
+
+    async def counts(self, codes: tuple[str, ...], *, hours: int) -> list[tuple[datetime, str, int]]:
+        rows = await self._connection.fetch(
+            """
+            SELECT date_trunc('hour', at) AS hour, code, count(*) AS number FROM events
+            WHERE code = ANY ($1) AND at >= date_trunc('hour', now()) - make_interval(hours => $2)
+            GROUP BY hour, code ORDER BY hour, code
+            """,
+            list(codes),
+            hours - 1,
+        )
+        return [(row["hour"], row["code"], row["number"]) for row in rows]
+
+    async def unsealed(self, *, limit: int) -> list[StoredEvent]:
+        """Events of one transaction share a time, at which the next segment begins: so they are never parted."""
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM events
+            WHERE at > coalesce((SELECT max(last_at) FROM event_seals), '-infinity') AND at < now() - $1::interval
+            ORDER BY at FETCH FIRST $2 ROWS WITH TIES
+            """,
+            SETTLED,
+            limit,
+        )
+        return sorted((read(StoredEvent, row) for row in rows), key=lambda event: (event.at, event.id))
+
+    async def add_seal(self, seal: Seal) -> None:
+        await self._connection.execute(f"INSERT INTO event_seals ({_SEAL}) VALUES ({marks(Seal)})", *values(seal))
+
+    async def last_seal(self) -> Seal | None:
+        row = await self._connection.fetchrow(f"SELECT {_SEAL} FROM event_seals ORDER BY number DESC LIMIT 1")
+        return read_or_none(Seal, row)

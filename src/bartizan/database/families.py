@@ -1,0 +1,50 @@
+"""Refresh families (design §5): one row each. Rotation has a room of its own, `rotations.py`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from bartizan.database import ending
+from bartizan.database.connection import Within
+from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.model.families import Family
+
+COLUMNS = names(Family)
+LIVING = "ended_at IS NULL AND idle_until > now() AND absolute_until > now()"
+
+
+class PostgresFamilies:
+    def __init__(self, within: Within) -> None:
+        self._within = within
+        self._connection = within.connection
+
+    async def add(self, family: Family) -> datetime:
+        """Lives no longer than the consent that it comes from."""
+        started: datetime = await self._connection.fetchval(
+            f"INSERT INTO families ({COLUMNS}) VALUES ({marks(Family)}) RETURNING now()", *values(family)
+        )
+        await self._connection.execute(
+            """
+            UPDATE families SET absolute_until = least(absolute_until, until), idle_until = least(idle_until, until)
+            FROM consents
+            WHERE families.id = $1 AND consents.user_id = $2 AND consents.client_id = $3 AND until < absolute_until
+            """,
+            family.id,
+            family.user_id,
+            family.client_id,
+        )
+        return started
+
+    async def by_id(self, family_id: UUID) -> Family | None:
+        row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM families WHERE id = $1 AND {LIVING}", family_id)
+        return read_or_none(Family, row)
+
+    async def end(self, family_id: UUID, reason: str) -> bool:
+        return bool(await ending.end_families(self._within, ending.FAMILY, reason, family_id))
+
+    async def of_user(self, user_id: UUID) -> list[Family]:
+        rows = await self._connection.fetch(
+            f"SELECT {COLUMNS} FROM families WHERE user_id = $1 AND {LIVING} ORDER BY created_at DESC", user_id
+        )
+        return [read(Family, row) for row in rows]

@@ -1,0 +1,48 @@
+"""The enqueue port: PgQueuer's own statement on the caller's connection, so that a rollback leaves no job."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from bartizan.database.connection import Within
+from bartizan.model.job import Backlog, Job
+
+
+class PostgresJobs:
+    def __init__(self, within: Within) -> None:
+        self._connection = within.connection
+
+    async def enqueue(self, job: Job, *, delay_seconds: int = 0) -> None:
+        """The outbox id is the key of its uniqueness: the same job twice is one."""
+        await _queries(self._connection).enqueue(
+            job.kind,
+            msgspec.json.encode(job),
+            execute_after=timedelta(seconds=delay_seconds),
+            dedupe_key=str(job.id),
+            on_conflict="skip",
+        )
+
+
+def _queries(connection: Any) -> Any:
+    # Its import costs 60 ms and some megabytes, which processes that enqueue nothing need not pay.
+    from pgqueuer.queries import Queries
+
+    return Queries.from_asyncpg_connection(connection)
+
+
+async def backlog(within: Within) -> list[Backlog]:
+    """A parked job is one that PgQueuer holds as failed."""
+    rows = await within.connection.fetch(
+        """
+        SELECT entrypoint AS kind, count(*) FILTER (WHERE status IN ('queued', 'picked')) AS waiting,
+               coalesce(extract(epoch FROM now() - min(created) FILTER (
+                   WHERE status IN ('queued', 'picked') AND execute_after <= now()
+               ))::float8, 0) AS oldest_seconds,
+               count(*) FILTER (WHERE status = 'failed') AS parked
+        FROM pgqueuer GROUP BY entrypoint ORDER BY entrypoint
+        """
+    )
+    return [msgspec.convert(dict(row), Backlog) for row in rows]

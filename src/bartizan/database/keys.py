@@ -1,0 +1,52 @@
+"""Signing keys: public parts in clear, private parts sealed by `auth`. Nothing here can sign."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from bartizan.database.connection import Within
+from bartizan.database.rows import marks, names, read, values
+from bartizan.model.keys import StoredKey
+
+_COLUMNS = names(StoredKey)
+_ROTATION_LOCK = 0x6B657973  # "keys"
+
+
+class PostgresKeys:
+    def __init__(self, within: Within) -> None:
+        self._connection = within.connection
+
+    async def published(self) -> list[StoredKey]:
+        rows = await self._connection.fetch(
+            f"""
+            SELECT {_COLUMNS} FROM signing_keys WHERE removed_at IS NULL OR removed_at > now()
+            ORDER BY active_at DESC, kid
+            """
+        )
+        return [read(StoredKey, row) for row in rows]
+
+    async def add(self, key: StoredKey) -> None:
+        await self._connection.execute(
+            f"INSERT INTO signing_keys ({_COLUMNS}) VALUES ({marks(StoredKey)})", *values(key)
+        )
+
+    async def retire(self, kid: str, *, remove_at: datetime) -> None:
+        """`removed_at` may lie ahead: until then it is published."""
+        await self._connection.execute(
+            "UPDATE signing_keys SET retired_at = coalesce(retired_at, now()), removed_at = $2 WHERE kid = $1",
+            kid,
+            remove_at,
+        )
+
+    async def remove(self, kid: str) -> None:
+        """The private part goes with it."""
+        await self._connection.execute(
+            """
+            UPDATE signing_keys SET retired_at = coalesce(retired_at, now()), removed_at = now(), sealed = ''
+            WHERE kid = $1
+            """,
+            kid,
+        )
+
+    async def lock_rotation(self) -> bool:
+        return bool(await self._connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _ROTATION_LOCK))

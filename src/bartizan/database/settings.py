@@ -1,0 +1,18 @@
+"""What the database room is told: an address, and how long things are kept."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+_DAY = 86_400
+
+
+class DatabaseSettings(Struct, frozen=True, kw_only=True):
+    url: str  # postgresql://role:password@host/name, or …@/name?host=/socket/directory
+    pool_size: int = 8
+    acquire_seconds: float = 2.0  # waiting longer for a connection is 503
+    statement_seconds: float = 5.0
+    # The longest access lifetime + 60 s: so long a gid stays on the list of the ended (F§7).
+    ended_seconds: int = 360
+    session_idle_seconds: int = 14 * _DAY
+    retention_days: int = 30  # `privacy.retention`: events, keys of the day, what was ended or spent

@@ -1,0 +1,189 @@
+"""The store over PostgreSQL (model/store.py): a pool that heals by itself, and deadlines that end in 503."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
+
+import asyncpg
+from asyncpg.exceptions import InterfaceError, PostgresError, UndefinedTableError
+
+from bartizan.database.attempts import PostgresAttempts
+from bartizan.database.clients import PostgresClients
+from bartizan.database.codes import PostgresCodes
+from bartizan.database.connection import Chance, Connection, Within, told_when_away
+from bartizan.database.consents import PostgresConsents
+from bartizan.database.daykeys import DayKeys
+from bartizan.database.ended import PostgresEnded
+from bartizan.database.events import PostgresEvents
+from bartizan.database.families import PostgresFamilies
+from bartizan.database.files import PostgresFiles
+from bartizan.database.interactions import PostgresInteractions
+from bartizan.database.jobs_port import PostgresJobs, backlog
+from bartizan.database.keys import PostgresKeys
+from bartizan.database.links import PostgresLinks
+from bartizan.database.pushed import PostgresPushedRequests
+from bartizan.database.rotations import PostgresRotations
+from bartizan.database.sessions import PostgresSessions
+from bartizan.database.settings import DatabaseSettings
+from bartizan.database.users import PostgresUsers
+from bartizan.model.job import Backlog
+from bartizan.protocol.refusal import Unavailable
+from bartizan.protocol.secrets import KeyRing
+
+
+class PostgresRecords:
+    """Everything, within one use of one connection."""
+
+    __slots__ = ("_within",)
+
+    def __init__(self, within: Within) -> None:
+        self._within = within
+
+    @property
+    def users(self) -> PostgresUsers:
+        return PostgresUsers(self._within)
+
+    @property
+    def sessions(self) -> PostgresSessions:
+        return PostgresSessions(self._within)
+
+    @property
+    def clients(self) -> PostgresClients:
+        return PostgresClients(self._within)
+
+    @property
+    def consents(self) -> PostgresConsents:
+        return PostgresConsents(self._within)
+
+    @property
+    def codes(self) -> PostgresCodes:
+        return PostgresCodes(self._within)
+
+    @property
+    def pushed(self) -> PostgresPushedRequests:
+        return PostgresPushedRequests(self._within)
+
+    @property
+    def interactions(self) -> PostgresInteractions:
+        return PostgresInteractions(self._within)
+
+    @property
+    def links(self) -> PostgresLinks:
+        return PostgresLinks(self._within)
+
+    @property
+    def families(self) -> PostgresFamilies:
+        return PostgresFamilies(self._within)
+
+    @property
+    def keys(self) -> PostgresKeys:
+        return PostgresKeys(self._within)
+
+    @property
+    def ended(self) -> PostgresEnded:
+        return PostgresEnded(self._within)
+
+    @property
+    def events(self) -> PostgresEvents:
+        return PostgresEvents(self._within)
+
+    @property
+    def files(self) -> PostgresFiles:
+        return PostgresFiles(self._within)
+
+    @property
+    def jobs(self) -> PostgresJobs:
+        return PostgresJobs(self._within)
+
+    @property
+    def attempts(self) -> PostgresAttempts:
+        return PostgresAttempts(self._within)
+
+
+class PostgresStore:
+    """Made by `connect`. One a process, used within one event loop."""
+
+    def __init__(self, pool: Any, settings: DatabaseSettings, ring: KeyRing, chance: Chance) -> None:
+        self._pool = pool
+        self.settings = settings
+        self._chance = chance
+        self._days = DayKeys(ring, chance)
+        self._epoch: int | None = None
+        self._rotations = PostgresRotations(self.within)
+
+    @asynccontextmanager
+    async def within(self, *, transaction: bool) -> AsyncIterator[Within]:
+        """One connection of the pool, in a transaction or not; every loss of the server is `Unavailable`."""
+        async with told_when_away():
+            connection = cast(Connection, await self._pool.acquire(timeout=self.settings.acquire_seconds))
+        try:
+            async with told_when_away(connection):
+                handed = Within(connection, self.settings, self._days, self._chance)
+                if transaction:
+                    async with connection.transaction():
+                        yield handed
+                else:
+                    yield handed
+        finally:
+            with suppress(*_GOING):
+                await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[PostgresRecords]:
+        async with self.within(transaction=True) as handed:
+            yield PostgresRecords(handed)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[PostgresRecords]:
+        async with self.within(transaction=False) as handed:
+            yield PostgresRecords(handed)
+
+    @property
+    def rotations(self) -> PostgresRotations:
+        return self._rotations
+
+    async def epoch(self) -> int:
+        if self._epoch is None:
+            async with self.within(transaction=False) as handed:
+                self._epoch = int(await handed.connection.fetchval("SELECT epoch FROM meta"))
+        return self._epoch
+
+    async def backlog(self) -> list[Backlog]:
+        async with self.within(transaction=False) as handed:
+            return await backlog(handed)
+
+    async def ready(self) -> bool:
+        """It answers, and the schema is there."""
+        try:
+            async with self.within(transaction=False) as handed:
+                return await handed.connection.fetchval("SELECT true FROM meta") is True
+        except (Unavailable, UndefinedTableError):
+            return False
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+_GOING = (InterfaceError, PostgresError, OSError)
+
+
+async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance = os.urandom) -> PostgresStore:
+    """Does not wait for the server: a process may start before it, and answers 503 until it is there."""
+    pool = await asyncpg.create_pool(  # type: ignore[no-untyped-call] # asyncpg has no types
+        settings.url,
+        min_size=0,
+        max_size=settings.pool_size,
+        timeout=settings.acquire_seconds,
+        # The server ends a long statement; ours is the second wall, for a server that no longer answers.
+        command_timeout=settings.statement_seconds + 2,
+        server_settings={
+            "application_name": "bartizan",
+            "statement_timeout": f"{round(settings.statement_seconds * 1000)}",
+            "idle_in_transaction_session_timeout": "20s",
+            "jit": "off",
+        },
+    )
+    return PostgresStore(pool, settings, ring, chance)

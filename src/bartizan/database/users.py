@@ -1,0 +1,140 @@
+"""People. The e-mail address is an identifier of theirs, unique in one spelling; ids are pseudonyms."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from asyncpg.exceptions import UniqueViolationError
+
+from bartizan.database import ending
+from bartizan.database.connection import Within
+from bartizan.database.rows import read, read_or_none
+from bartizan.model.users import User, identifier_key
+
+_SELECT = """
+    SELECT users.id, email, verified AS email_verified, name, admin, disabled, created_at,
+           changed_at AS password_changed_at
+    FROM users
+    JOIN identifiers ON identifiers.user_id = users.id
+    LEFT JOIN credentials ON credentials.user_id = users.id
+"""
+
+
+class PostgresUsers:
+    def __init__(self, within: Within) -> None:
+        self._within = within
+        self._connection = within.connection
+
+    async def add(self, user: User, password_hash: str | None) -> bool:
+        """One statement: it takes the identifier or leaves nothing behind."""
+        added = await self._connection.fetchval(
+            """
+            WITH taken AS (
+                INSERT INTO identifiers (key, user_id, email, verified) VALUES ($2, $1, $3, $5)
+                ON CONFLICT (key) DO NOTHING RETURNING user_id
+            ), person AS (
+                INSERT INTO users (id, name, admin, disabled, created_at)
+                SELECT user_id, $4, $6, $7, $8 FROM taken
+            ), secret AS (
+                INSERT INTO credentials (user_id, password, changed_at)
+                SELECT user_id, $9, coalesce($10, now()) FROM taken WHERE $9::text IS NOT NULL
+            )
+            SELECT user_id FROM taken
+            """,
+            user.id, identifier_key(user.email), user.email.strip(), user.name, user.email_verified,
+            user.admin, user.disabled, user.created_at, password_hash, user.password_changed_at,
+        )  # fmt: skip
+        return added is not None
+
+    async def by_id(self, user_id: UUID) -> User | None:
+        return read_or_none(User, await self._connection.fetchrow(f"{_SELECT} WHERE users.id = $1", user_id))
+
+    async def by_email(self, email: str) -> User | None:
+        row = await self._connection.fetchrow(f"{_SELECT} WHERE identifiers.key = $1", identifier_key(email))
+        return read_or_none(User, row)
+
+    async def password_hash(self, user_id: UUID) -> str | None:
+        found: str | None = await self._connection.fetchval(
+            "SELECT password FROM credentials WHERE user_id = $1", user_id
+        )
+        return found
+
+    async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        await self._connection.execute(
+            """
+            INSERT INTO credentials (user_id, password, changed_at) VALUES ($1, $2, now())
+            ON CONFLICT (user_id) DO UPDATE SET password = excluded.password, changed_at = excluded.changed_at
+            """,
+            user_id,
+            password_hash,
+        )
+
+    async def set_name(self, user_id: UUID, name: str) -> None:
+        await self._connection.execute("UPDATE users SET name = $2 WHERE id = $1", user_id, name)
+
+    async def set_email(self, user_id: UUID, email: str, *, verified: bool) -> bool:
+        """The unique key decides between two who want it; the savepoint keeps the caller's transaction whole."""
+        try:
+            async with self._connection.transaction():
+                await self._connection.execute(
+                    "UPDATE identifiers SET key = $2, email = $3, verified = $4 WHERE user_id = $1",
+                    user_id,
+                    identifier_key(email),
+                    email.strip(),
+                    verified,
+                )
+        except UniqueViolationError:
+            return False
+        return True
+
+    async def set_verified(self, user_id: UUID) -> None:
+        await self._connection.execute("UPDATE identifiers SET verified = true WHERE user_id = $1", user_id)
+
+    async def set_admin(self, user_id: UUID, admin: bool) -> None:
+        await self._connection.execute("UPDATE users SET admin = $2 WHERE id = $1", user_id, admin)
+
+    async def set_disabled(self, user_id: UUID, disabled: bool) -> None:
+        """A locked person's sessions and families end with it, those of `offline_access` too."""
+        async with self._connection.transaction():
+            await self._connection.execute("UPDATE users SET disabled = $2 WHERE id = $1", user_id, disabled)
+            if disabled:
+                await self._end_everything(user_id, "user.disabled")
+
+    async def search(self, text: str, *, limit: int, offset: int) -> list[User]:
+        rows = await self._connection.fetch(
+            f"""{_SELECT}
+            WHERE $1 = '' OR position($1 IN identifiers.key) > 0 OR position($1 IN lower(name)) > 0
+            ORDER BY users.id DESC LIMIT $2 OFFSET $3
+            """,
+            identifier_key(text),
+            limit,
+            offset,
+        )
+        return [read(User, row) for row in rows]
+
+    async def count(self) -> int:
+        return int(await self._connection.fetchval("SELECT count(*) FROM users"))
+
+    async def any_admin(self) -> bool:
+        return bool(await self._connection.fetchval("SELECT EXISTS (SELECT FROM users WHERE admin AND NOT disabled)"))
+
+    async def delete(self, user_id: UUID) -> None:
+        async with self._connection.transaction():
+            await self._end_everything(user_id, "user.deleted")
+            for statement in (
+                "DELETE FROM families WHERE user_id = $1",
+                "DELETE FROM codes WHERE user_id = $1",
+                "DELETE FROM interactions WHERE user_id = $1",
+                "DELETE FROM files WHERE owner = $1",
+                "DELETE FROM file_usage WHERE owner = $1",
+                "DELETE FROM users WHERE id = $1",  # identifiers, credentials, sessions, consents, links go with it
+            ):
+                await self._connection.execute(statement, user_id)
+
+    async def _end_everything(self, user_id: UUID, reason: str) -> None:
+        await self._connection.execute(
+            "UPDATE sessions SET ended_at = now(), ended_reason = $2 WHERE user_id = $1 AND ended_at IS NULL",
+            user_id,
+            reason,
+        )
+        await ending.end_families(self._within, ending.OF_USER, reason, user_id)

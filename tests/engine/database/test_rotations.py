@@ -1,0 +1,326 @@
+"""Flows §6, row by row, on a real server; and that a rotation is HOT, so a family stays one row."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from tests.fixtures.records import a_client, a_consent, a_family, a_session, a_user, within
+
+from bartizan.database.presented import GRACED_RUN_ENDS
+from bartizan.database.store import PostgresStore
+from bartizan.model.families import Family, Outcome, Rotation
+
+pytestmark = pytest.mark.engine
+
+IDLE = 14 * 86_400
+
+
+async def started(store: PostgresStore, **fields: object) -> Family:
+    """A person, a client, a family."""
+    user, client = a_user(), a_client()
+    async with store.transaction() as records:
+        await records.users.add(user, None)
+        await records.clients.add(client)
+        family = a_family(user, client, **fields)
+        await records.families.add(family)
+    return family
+
+
+async def present(store: PostgresStore, family: Family, generation: int) -> Rotation:
+    return await store.rotations.rotate(family.id, generation, family.client_id, key_id="testkey2", idle_seconds=IDLE)
+
+
+async def back(store: PostgresStore, family: Family, seconds: float) -> None:
+    """As if the last rotation lay this far back."""
+    async with store.within(transaction=False) as handed:
+        await handed.connection.execute(
+            "UPDATE families SET rotated_at = rotated_at - $2::interval WHERE id = $1",
+            family.id,
+            timedelta(seconds=seconds),
+        )
+
+
+async def is_listed(store: PostgresStore, gid: UUID) -> bool:
+    async with store.reading() as records:
+        return await records.ended.contains(gid)
+
+
+async def events(store: PostgresStore, family: Family) -> list[str]:
+    async with store.reading() as records:
+        return [event.code for event in await records.events.latest(limit=20, user_id=family.user_id)]
+
+
+async def mails(store: PostgresStore, family: Family) -> int:
+    async with store.within(transaction=False) as handed:
+        found: int = await handed.connection.fetchval(
+            """
+            SELECT count(*) FROM pgqueuer
+            WHERE entrypoint = 'mail.theft' AND convert_from(payload, 'UTF8')::jsonb->'detail'->>'gid' = $1
+            """,
+            str(family.id),
+        )
+        return found
+
+
+def test_rotation_moves_one_row_on(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        answer = await present(store, family, 1)
+        assert answer.outcome is Outcome.ROTATED
+        assert answer.family is not None
+        assert (answer.family.generation, answer.family.key_id) == (2, "testkey2")
+        assert answer.family.rotated_at == answer.now
+        assert answer.family.idle_until == answer.now + timedelta(seconds=IDLE)
+        assert (await present(store, family, 2)).outcome is Outcome.ROTATED
+
+    within(database_url, work)
+
+
+def test_fifty_at_once_rotate_once_and_all_get_the_same_successor(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store, bff=True)
+        answers = await asyncio.gather(*(present(store, family, 1) for _ in range(50)))
+        outcomes = [answer.outcome for answer in answers]
+        assert outcomes.count(Outcome.ROTATED) == 1
+        assert outcomes.count(Outcome.GRACE) == 49
+        assert {answer.family.generation for answer in answers if answer.family} == {2}
+        assert (await present(store, family, 2)).outcome is Outcome.ROTATED
+
+    within(database_url, work, acquire_seconds=30)
+
+
+def test_unknown_family_or_other_client_touches_nothing(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family, other = await started(store), await started(store)
+        stranger = await store.rotations.rotate(family.id, 1, other.client_id, key_id="testkey2", idle_seconds=IDLE)
+        assert (stranger.outcome, stranger.family) == (Outcome.UNKNOWN, None)
+        unknown = await present(store, a_family(a_user(), a_client()), 1)
+        assert (unknown.outcome, unknown.family) == (Outcome.UNKNOWN, None)
+        assert (await present(store, family, 1)).outcome is Outcome.ROTATED
+
+    within(database_url, work)
+
+
+@pytest.mark.parametrize("over", ["idle_until", "absolute_until"])
+def test_what_is_over_is_ended(database_url: str, over: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        async with store.within(transaction=False) as handed:
+            await handed.connection.execute(
+                f"UPDATE families SET {over} = now() - interval '1 second' WHERE id = $1", family.id
+            )
+        assert (await present(store, family, 1)).outcome is Outcome.ENDED
+        assert not await is_listed(store, family.id)
+
+    within(database_url, work)
+
+
+def test_a_late_retry_is_honoured_counted_once_and_the_third_in_a_day_ends(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        for generation in (1, 2):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            await back(store, family, 60)
+            for _ in range(4):
+                again = await present(store, family, generation)
+                assert again.outcome is Outcome.LATE_RETRY
+                assert again.family is not None
+                assert again.family.generation == generation + 1
+        assert (await present(store, family, 3)).outcome is Outcome.ROTATED
+        await back(store, family, 60)
+        ended = await present(store, family, 3)
+        assert ended.outcome is Outcome.CONTENDED
+        assert await is_listed(store, family.id)
+        assert "refresh.contended" in await events(store, family)
+        assert await mails(store, family) == 0
+        assert (await present(store, family, 4)).outcome is Outcome.ENDED
+
+    within(database_url, work)
+
+
+def test_late_retries_of_another_day_do_not_add_up(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        for generation in (1, 2, 3, 4):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            await back(store, family, 60)
+            assert (await present(store, family, generation)).outcome is Outcome.LATE_RETRY
+            async with store.within(transaction=False) as handed:
+                await handed.connection.execute(
+                    "UPDATE families SET late_since = late_since - interval '13 hours' WHERE id = $1", family.id
+                )
+
+    within(database_url, work)
+
+
+def test_an_old_generation_is_theft_and_all_is_committed_with_the_answer(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        for generation in (1, 2):
+            await present(store, family, generation)
+        answer = await present(store, family, 1)
+        assert answer.outcome is Outcome.THEFT
+        assert await is_listed(store, family.id)
+        assert (await events(store, family)).count("refresh.theft") == 1
+        assert await mails(store, family) == 1
+        assert (await present(store, family, 3)).outcome is Outcome.ENDED
+
+    within(database_url, work)
+
+
+@pytest.mark.parametrize("bff", [True, False])
+def test_theft_ends_the_session_if_the_client_is_the_bff(database_url: str, bff: bool) -> None:
+    async def work(store: PostgresStore) -> None:
+        user, client, other = a_user(), a_client(), a_client()
+        session = a_session(user)
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.sessions.add(session, session.id.bytes)
+            for registered in (client, other):
+                await records.clients.add(registered)
+            family = a_family(user, client, bff=bff, session_id=session.id)
+            beside = a_family(user, other, session_id=session.id)
+            offline = a_family(user, other, session_id=None)
+            for each in (family, beside, offline):
+                await records.families.add(each)
+        for generation in (1, 2):
+            await present(store, family, generation)
+        assert (await present(store, family, 1)).outcome is Outcome.THEFT
+        async with store.reading() as records:
+            assert (await records.sessions.by_fingerprint(session.id.bytes) is None) is bff
+            assert await records.ended.contains(beside.id) is bff
+            assert await records.families.by_id(offline.id) is not None
+
+    within(database_url, work)
+
+
+@pytest.mark.parametrize("bff", [True, False])
+def test_five_graced_generations_in_a_row_end_a_family_but_not_the_bffs(database_url: str, bff: bool) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store, bff=bff)
+        outcomes = []
+        for generation in range(1, GRACED_RUN_ENDS + 1):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            outcomes.append((await present(store, family, generation)).outcome)
+        assert outcomes[:-1] == [Outcome.GRACE] * (GRACED_RUN_ENDS - 1)
+        assert outcomes[-1] is (Outcome.GRACE if bff else Outcome.THEFT)
+
+    within(database_url, work)
+
+
+def test_a_generation_without_grace_begins_the_run_anew(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        for generation in range(1, 16):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            if generation % 4:
+                assert (await present(store, family, generation)).outcome is Outcome.GRACE
+
+    within(database_url, work)
+
+
+def test_a_token_above_its_row_means_the_database_went_back(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        assert (await present(store, family, 7)).outcome is Outcome.AHEAD
+        assert await is_listed(store, family.id)
+        assert "database.went_back" in await events(store, family)
+        assert (await present(store, family, 1)).outcome is Outcome.ENDED
+
+    within(database_url, work)
+
+
+def test_withdrawn_consent_and_ended_session_end_what_hangs_on_them(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        session = a_session(user)
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+            await records.sessions.add(session, session.id.bytes)
+            await records.consents.grant(a_consent(user, client))
+            offline, online = a_family(user, client), a_family(user, client, session_id=session.id)
+            for family in (offline, online):
+                await records.families.add(family)
+            assert await records.sessions.end(session.id, "test") == [online.id]
+            assert await records.sessions.end(session.id, "test") == []
+            assert await records.consents.withdraw(user.id, client.id) == [offline.id]
+            assert await records.consents.of(user.id, client.id) is None
+        for family in (offline, online):
+            assert (await present(store, family, 1)).outcome is Outcome.ENDED
+            assert await is_listed(store, family.id)
+
+    within(database_url, work)
+
+
+def test_a_family_lives_no_longer_than_its_consent(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        family = a_family(user, client)
+        until = family.created_at + timedelta(days=2)
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+            await records.consents.grant(a_consent(user, client, until=until))
+            await records.families.add(family)
+        answer = await present(store, family, 1)
+        assert answer.family is not None
+        assert answer.family.idle_until == answer.family.absolute_until == until
+
+    within(database_url, work)
+
+
+def test_a_rotation_is_hot(empty_database_url: str) -> None:
+    """Design §5: storage stays one row a session however often it rotates."""
+
+    async def work(store: PostgresStore) -> tuple[int, int]:
+        user, client = a_user(), a_client()
+        async with store.transaction() as records:
+            families = [a_family(user, client) for _ in range(40)]
+            for family in families:
+                await records.families.add(family)
+        for generation in range(1, 51):
+            for family in families:
+                assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+        async with store.within(transaction=False) as handed:
+            await handed.connection.execute("SELECT pg_stat_force_next_flush()")
+            row = await handed.connection.fetchrow(
+                "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'families'"
+            )
+            assert row is not None
+            return row["n_tup_upd"], row["n_tup_hot_upd"]
+
+    updates, hot = within(empty_database_url, work, pool_size=1)
+    assert updates == 2000
+    assert hot >= 0.99 * updates
+
+
+def test_ending_twice_lists_once(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+
+        async def end() -> bool:
+            async with store.transaction() as records:
+                return await records.families.end(family.id, "test")
+
+        assert sum(await asyncio.gather(*(end() for _ in range(10)))) == 1
+        assert await is_listed(store, family.id)
+
+    within(database_url, work)
+
+
+def test_a_locked_person_and_a_deleted_client_lose_all_access(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        locked, deleted = await started(store), await started(store)
+        async with store.transaction() as records:
+            await records.users.set_disabled(locked.user_id, True)
+            assert await records.clients.delete(deleted.client_id)
+            assert not await records.clients.delete(deleted.client_id)
+        for family in (locked, deleted):
+            assert await is_listed(store, family.id)
+            assert (await present(store, family, 1)).outcome is Outcome.ENDED
+
+    within(database_url, work)

@@ -1,0 +1,184 @@
+"""Design §6: single use is atomic by contract. Each verb is raced over connections of its own; one call wins."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from datetime import timedelta
+
+import pytest
+from tests.fixtures.records import a_client, a_code, a_file, a_link, a_user, an_interaction, new_id, now, within
+
+from bartizan.database.store import PostgresStore
+from bartizan.model.codes import Pushed
+
+RACERS = 20
+
+pytestmark = pytest.mark.engine
+
+
+def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        user, client, fingerprint = a_user(), a_client(), os.urandom(32)
+        async with store.transaction() as records:
+            await records.codes.add(fingerprint, a_code(user, client))
+
+        async def redeem() -> bool:
+            async with store.transaction() as records:
+                return await records.codes.redeem(fingerprint, new_id()) is not None
+
+        assert sum(await asyncio.gather(*(redeem() for _ in range(RACERS)))) == 1
+        async with store.reading() as records:
+            assert await records.codes.bought(fingerprint) is not None
+            assert await records.codes.peek(fingerprint) is not None
+            assert await records.codes.bought(os.urandom(32)) is None
+
+    within(database_url, work)
+
+
+def test_a_late_code_buys_nothing(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        fingerprint = os.urandom(32)
+        async with store.transaction() as records:
+            late = a_code(a_user(), a_client(), expires_at=now() - timedelta(seconds=1))
+            await records.codes.add(fingerprint, late)
+            assert await records.codes.redeem(fingerprint, new_id()) is None
+            assert await records.codes.bought(fingerprint) is None
+
+    within(database_url, work)
+
+
+def test_a_pushed_request_is_taken_once_and_by_its_client_alone(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        fingerprint = os.urandom(32)
+        pushed = Pushed(client_id="one", request=b"{}", expires_at=now() + timedelta(seconds=60))
+        async with store.transaction() as records:
+            await records.pushed.add(fingerprint, pushed)
+
+        async def take(client_id: str) -> bool:
+            async with store.reading() as records:
+                return await records.pushed.take(fingerprint, client_id) is not None
+
+        assert not await take("another")
+        assert sum(await asyncio.gather(*(take("one") for _ in range(RACERS)))) == 1
+
+    within(database_url, work)
+
+
+def test_a_late_pushed_request_is_gone(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        fingerprint = os.urandom(32)
+        async with store.reading() as records:
+            await records.pushed.add(fingerprint, Pushed(client_id="one", request=b"{}", expires_at=now()))
+            assert await records.pushed.take(fingerprint, "one") is None
+
+    within(database_url, work)
+
+
+def test_an_interaction_ends_once(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        interaction, fingerprint, user = an_interaction(a_client()), os.urandom(32), a_user()
+        async with store.reading() as records:
+            await records.interactions.add(fingerprint, interaction)
+            await records.interactions.set_user(interaction.id, user.id)
+            found = await records.interactions.by_fingerprint(fingerprint)
+            assert found is not None
+            assert found.user_id == user.id
+
+        async def finish() -> bool:
+            async with store.reading() as records:
+                return await records.interactions.finish(interaction.id)
+
+        assert sum(await asyncio.gather(*(finish() for _ in range(RACERS)))) == 1
+        async with store.reading() as records:
+            assert await records.interactions.by_fingerprint(fingerprint) is None
+
+    within(database_url, work)
+
+
+def test_a_link_is_used_once_and_for_its_kind_alone(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        link = a_link(None)
+        async with store.reading() as records:
+            await records.links.add(link)
+            assert await records.links.use(link.id, "reset") is None
+            peeked = await records.links.peek(link.id, "verify")
+            assert peeked is not None
+            assert peeked.detail == link.detail
+
+        async def use() -> bool:
+            async with store.reading() as records:
+                return await records.links.use(link.id, "verify") is not None
+
+        assert sum(await asyncio.gather(*(use() for _ in range(RACERS)))) == 1
+        async with store.reading() as records:
+            assert await records.links.peek(link.id, "verify") is None
+
+    within(database_url, work)
+
+
+def test_a_quota_holds_under_uploads_at_once(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        owner = new_id()
+
+        async def reserve() -> bool:
+            async with store.reading() as records:
+                return await records.files.reserve(a_file(owner, size=1000), quota=5500)
+
+        assert sum(await asyncio.gather(*(reserve() for _ in range(RACERS)))) == 5
+        async with store.reading() as records:
+            mine = await records.files.of_owner(owner, limit=50, before=None)
+            assert len(mine) == 5
+            assert await records.files.used(owner) == 5000
+            assert not await records.files.delete(mine[0].id, new_id())
+            assert await records.files.delete(mine[0].id, owner)
+            assert not await records.files.delete(mine[0].id, owner)
+            assert await records.files.used(owner) == 4000
+            assert not await records.files.reserve(a_file(new_id(), size=6000), quota=5500)
+
+    within(database_url, work)
+
+
+def test_an_address_belongs_to_one_person_however_it_is_spelled(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        mark = os.urandom(4).hex()
+
+        async def add(number: int) -> bool:
+            spelling = f" Grace.{mark}@Example.com" if number % 2 else f"grace.{mark}@example.COM "
+            async with store.transaction() as records:
+                return await records.users.add(a_user(email=spelling), "hash")
+
+        assert sum(await asyncio.gather(*(add(number) for number in range(RACERS)))) == 1
+        async with store.reading() as records:
+            found = await records.users.by_email(f"GRACE.{mark}@example.com")
+            assert found is not None
+            assert await records.users.password_hash(found.id) == "hash"
+            other = a_user()
+            assert await records.users.add(other, None)
+            assert not await records.users.set_email(other.id, f"grace.{mark}@EXAMPLE.com", verified=True)
+            kept = await records.users.by_id(other.id)
+            assert kept is not None
+            assert kept.email == other.email
+            assert await records.users.set_email(other.id, f"New.{mark}@example.com", verified=False)
+            assert await records.users.by_email(other.email) is None
+            moved = await records.users.by_email(f"new.{mark}@example.com")
+            assert moved is not None
+            assert not moved.email_verified
+
+    within(database_url, work)
+
+
+def test_attempts_count_in_their_window(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        key = os.urandom(32)
+
+        async def hit(seconds: int) -> int:
+            async with store.reading() as records:
+                return await records.attempts.hit(key, seconds=seconds)
+
+        assert sorted(await asyncio.gather(*(hit(60) for _ in range(RACERS)))) == list(range(1, RACERS + 1))
+        async with store.within(transaction=False) as handed:
+            await handed.connection.execute("UPDATE attempts SET until = now() WHERE key = $1", key)
+        assert await hit(60) == 1
+
+    within(database_url, work)
