@@ -45,3 +45,11 @@ end
 local function twice_is_refused(handle)
   handle:respond({ [":status"] = "400" }, "The request carried two cookies of one name.")
 end
+
+-- Several Cookie headers would come back joined by a comma, and a cookie of ours behind it would be overlooked.
+-- Over HTTP/2, where browsers do split them, Envoy has put them together before.
+local function cookie_of(headers)
+  local cookie = headers:get("cookie")
+  if not cookie then return nil, false end
+  return cookie, headers:getNumValues("cookie") > 1
+end

@@ -77,13 +77,13 @@ function envoy_on_request(handle)
   local csrf = headers:get("x-bartizan-csrf")
   local verified = headers:get("x-bartizan-gid") ~= nil
   if not verified or (has(seen, "k") and csrf == nil) then
-    return without_token(handle, headers, seen, route["access"] == "optional")
+    return without_token(handle, headers, seen, route:get("access") == "optional")
   end
   if csrf == nil then return end -- a bearer token: no browser sends it by itself
   if headers:get("upgrade") ~= nil then
     if headers:get("origin") ~= ORIGIN then return refuse(handle, "A WebSocket is opened by this site's pages only.") end
   elseif not SAFE[headers:get(":method")] then
     if not from_our_origin(headers) then return refuse(handle, "The request did not come from this site's pages.") end
-    if not proven(headers, csrf, route["csrf"]) then return refuse(handle, "The CSRF token is missing or not yours.") end
+    if not proven(headers, csrf, route:get("csrf")) then return refuse(handle, "The CSRF token is missing or not yours.") end
   end
 end

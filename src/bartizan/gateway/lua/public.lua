@@ -2,7 +2,8 @@
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local cookie = headers:get("cookie")
+  local cookie, several = cookie_of(headers)
+  if several then return twice_is_refused(handle) end
   if not cookie or not string.find(cookie, OURS, 1, true) then return end
   local rest, _, twice = cut(cookie)
   if twice then return twice_is_refused(handle) end
