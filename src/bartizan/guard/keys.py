@@ -49,13 +49,16 @@ class Watch:
         jwks_path: str = "/jwks",
         fetch: Fetch | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.issuer = str(origins.parse(issuer))
         self._jwks_path = jwks_path
         self._fetch = fetch if fetch is not None else _Fetcher(self.issuer, address)
         self._clock = clock
+        self._monotonic = monotonic
         self._lock = Lock()
         self._fetching_keys = Lock()
+        self._swapping = Lock()  # keys may be fetched by a request while the thread reads the feed
         self._stop = Event()
         self._process = 0  # the process id whose thread runs
         self._reset()
@@ -63,9 +66,11 @@ class Watch:
     def _reset(self) -> None:
         self._held = Held(KeySet({}), frozenset())
         self._kids: frozenset[str] | None = None  # what the feed says is published, where it says so
+        self._published: frozenset[str] = frozenset()
         self._cursor = 0
         self._seen = 0.0  # `iat` of the last confirmed feed
-        self._keys_at = float("-inf")
+        self._keys_at = float("-inf")  # when they were read
+        self._keys_tried = float("-inf")
         self._all_at = float("-inf")
 
     @property
@@ -82,7 +87,7 @@ class Watch:
 
     def refetched(self) -> Held | None:
         """For an unknown `kid`. One at a time and not often; who comes meanwhile is refused, not made to wait."""
-        if time.monotonic() - self._keys_at < _KEYS_AGAIN or not self._fetching_keys.acquire(blocking=False):
+        if self._monotonic() - self._keys_tried < _KEYS_AGAIN or not self._fetching_keys.acquire(blocking=False):
             return None
         try:
             self._read_keys(_FIRST)
@@ -102,12 +107,12 @@ class Watch:
             if self._process == os.getpid():
                 return
             # Locks and sockets from before a fork belong to the parent.
-            self._stop, self._fetching_keys = Event(), Lock()
+            self._stop, self._fetching_keys, self._swapping = Event(), Lock(), Lock()
             self._reset()
-            deadline = time.monotonic() + _FIRST
+            deadline = self._monotonic() + _FIRST
             try:
                 self._read_keys(_FIRST)
-                self._read_feed(max(0.1, deadline - time.monotonic()))
+                self._read_feed(max(0.1, deadline - self._monotonic()))
             except (OSError, ValueError, InvalidToken) as error:
                 _log.warning("%s is not seen: %s", self.issuer, error)
             Thread(target=self._run, args=(self._stop,), name="bartizan-ended", daemon=True).start()
@@ -115,10 +120,10 @@ class Watch:
 
     def _run(self, stop: Event) -> None:
         while not stop.is_set():
-            began = time.monotonic()
+            began = self._monotonic()
             try:
                 self.poll()
-                stop.wait(max(0.0, _BREATH - (time.monotonic() - began)))
+                stop.wait(max(0.0, _BREATH - (self._monotonic() - began)))
             except (OSError, ValueError, InvalidToken) as error:
                 _log.warning("%s is not seen: %s", self.issuer, error)
                 stop.wait(_PAUSE)
@@ -134,19 +139,23 @@ class Watch:
                 raise
 
     def _keys_are_due(self) -> bool:
-        age = time.monotonic() - self._keys_at
-        withdrawn = self._kids is not None and self._kids != self._held.keys.by_kid.keys()
+        age = self._monotonic() - self._keys_at
+        withdrawn = self._kids is not None and self._kids != self._published
         return age > _KEYS_EVERY or (withdrawn and age > 1)
 
     def _read_keys(self, timeout: float) -> None:
-        self._keys_at = time.monotonic()
+        self._keys_tried = self._monotonic()
         document = json.loads(self._fetch(self._jwks_path, timeout))
         keys = jose.key_set(document if isinstance(document, dict) else {})
-        if keys.by_kid.keys() != self._held.keys.by_kid.keys():  # the same keys keep the cache of tokens
-            self._held = Held(keys, self._held.ended)
+        self._keys_at = self._monotonic()
+        members = document["keys"]
+        self._published = frozenset(str(member.get("kid")) for member in members if isinstance(member, dict))
+        with self._swapping:
+            if keys.by_kid.keys() != self._held.keys.by_kid.keys():  # the same keys keep the cache of tokens
+                self._held = Held(keys, self._held.ended)
 
     def _read_feed(self, timeout: float) -> None:
-        started = time.monotonic()
+        started = self._monotonic()
         whole = started - self._all_at > _ALL_EVERY
         after = 0 if whole else self._cursor
         claims = jose.verify(
@@ -173,7 +182,8 @@ class Watch:
         elif whole:
             self._all_at = started
         if ended != known:
-            self._held = Held(self._held.keys, ended)
+            with self._swapping:
+                self._held = Held(self._held.keys, ended)
         self._cursor = cursor
         self._kids = frozenset(str(kid) for kid in kids) if isinstance(kids, list) else None
         self._seen = min(float(iat), self._clock())
