@@ -59,6 +59,7 @@ EVENTS: dict[str, EventKind] = {
         EventKind("client.created", _W, "{client} was registered"),
         EventKind("client.deleted", _W, "{client} was deleted"),
         EventKind("client.disabled", _W, "{client} was disabled"),
+        EventKind("client.enabled", _N, "{client} was enabled"),
         EventKind("key.rotated", _N, "A new signing key is in use"),
         EventKind("key.withdrawn", _S, "A signing key was withdrawn"),
         EventKind("csp.report", _W, "A browser stopped something that a page must not do"),

@@ -50,6 +50,20 @@ def near(when: datetime, now: datetime) -> str:
     return day(when)
 
 
+def hour(when: datetime, now: datetime) -> str:
+    """For lists that say UTC once: 14:21 today, 24 Nov on other days."""
+    when = when.astimezone(UTC)
+    return f"{when:%H:%M}" if when.date() == now.astimezone(UTC).date() else f"{when.day} {MONTHS[when.month - 1]}"
+
+
+def second(when: datetime, now: datetime) -> str:
+    """14:21:06 today, 24 Nov 14:21 on other days."""
+    when = when.astimezone(UTC)
+    if when.date() == now.astimezone(UTC).date():
+        return f"{when:%H:%M:%S}"
+    return f"{when.day} {MONTHS[when.month - 1]} {when:%H:%M}"
+
+
 def initials(name: str) -> str:
     """Alice Larsen → AL; Print shop → PS; a single word gives its first two letters."""
     words = name.split()
@@ -72,6 +86,8 @@ FILTERS = {
     "iso": iso,
     "ago": ago,
     "near": near,
+    "hour": hour,
+    "second": second,
     "initials": initials,
     "count": count,
 }
