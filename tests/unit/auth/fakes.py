@@ -1,0 +1,355 @@
+"""An in-memory fake of what the auth server is handed: enough of the records to drive every endpoint without an engine.
+
+A transaction that raises leaves nothing behind, as the real one does. Rotation knows the plain cases only; the table
+of flows §6 is tested on the real database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+
+from bartizan.model.clients import Client, Consent
+from bartizan.model.codes import Code, Interaction, Pushed, Redeemed
+from bartizan.model.ended import EndedPage
+from bartizan.model.event import Event
+from bartizan.model.families import Family, Outcome, Rotation
+from bartizan.model.keys import StoredKey
+from bartizan.model.limit import Limit, Taken
+from bartizan.model.sessions import Session
+from bartizan.model.users import User, identifier_key
+
+START = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class FakeChance:
+    """Never the same twice, always the same from run to run."""
+
+    def __init__(self) -> None:
+        self._drawn = 0
+
+    def __call__(self, size: int) -> bytes:
+        self._drawn += 1
+        return hashlib.shake_256(str(self._drawn).encode()).digest(size)
+
+
+class Tables:
+    def __init__(self) -> None:
+        self.users: dict[UUID, User] = {}
+        self.hashes: dict[UUID, str] = {}
+        self.sessions: dict[UUID, tuple[bytes, Session]] = {}
+        self.clients: dict[str, Client] = {}
+        self.consents: dict[tuple[UUID, str], Consent] = {}
+        self.codes: dict[bytes, tuple[Code, UUID | None]] = {}
+        self.pushed: dict[bytes, Pushed] = {}
+        self.interactions: dict[UUID, tuple[bytes, Interaction]] = {}
+        self.families: dict[UUID, Family] = {}
+        self.ended: dict[UUID, datetime] = {}
+        self.keys: dict[str, StoredKey] = {}
+        self.events: list[Event] = []
+
+    def saved(self) -> dict[str, object]:
+        return {name: copy(value) for name, value in vars(self).items()}
+
+    def restore(self, saved: dict[str, object]) -> None:
+        vars(self).update(saved)
+
+
+class _Part:
+    def __init__(self, tables: Tables, clock: FakeClock) -> None:
+        self.tables = tables
+        self.clock = clock
+
+
+class FakeUsers(_Part):
+    async def add(self, user: User, password_hash: str | None) -> bool:
+        if await self.by_email(user.email) is not None:
+            return False
+        self.tables.users[user.id] = user
+        if password_hash is not None:
+            self.tables.hashes[user.id] = password_hash
+        return True
+
+    async def by_id(self, user_id: UUID) -> User | None:
+        return self.tables.users.get(user_id)
+
+    async def by_email(self, email: str) -> User | None:
+        key = identifier_key(email)
+        return next((user for user in self.tables.users.values() if identifier_key(user.email) == key), None)
+
+    async def password_hash(self, user_id: UUID) -> str | None:
+        return self.tables.hashes.get(user_id)
+
+
+class FakeSessions(_Part):
+    async def add(self, session: Session, fingerprint: bytes) -> None:
+        self.tables.sessions[session.id] = (fingerprint, session)
+
+    async def by_fingerprint(self, fingerprint: bytes) -> Session | None:
+        for known, session in self.tables.sessions.values():
+            if known == fingerprint and session.expires_at > self.clock():
+                return session
+        return None
+
+    async def reauthenticated(self, session_id: UUID, fingerprint: bytes) -> None:
+        _, session = self.tables.sessions[session_id]
+        renewed = msgspec.structs.replace(session, auth_time=self.clock())
+        self.tables.sessions[session_id] = (fingerprint, renewed)
+
+    async def of_user(self, user_id: UUID) -> list[Session]:
+        return [session for _, session in self.tables.sessions.values() if session.user_id == user_id]
+
+    async def end(self, session_id: UUID, reason: str) -> list[UUID]:
+        self.tables.sessions.pop(session_id, None)
+        gone = [family.id for family in self.tables.families.values() if family.session_id == session_id]
+        for gid in gone:
+            await FakeFamilies(self.tables, self.clock).end(gid, reason)
+        return gone
+
+
+class FakeClients(_Part):
+    async def by_id(self, client_id: str) -> Client | None:
+        return self.tables.clients.get(client_id)
+
+    async def all(self) -> list[Client]:
+        return list(self.tables.clients.values())
+
+
+class FakeConsents(_Part):
+    async def grant(self, consent: Consent) -> None:
+        self.tables.consents[consent.user_id, consent.client_id] = consent
+
+    async def of(self, user_id: UUID, client_id: str) -> Consent | None:
+        consent = self.tables.consents.get((user_id, client_id))
+        return consent if consent is None or consent.until is None or consent.until > self.clock() else None
+
+
+class FakeCodes(_Part):
+    async def add(self, fingerprint: bytes, code: Code) -> None:
+        self.tables.codes[fingerprint] = (code, None)
+
+    async def peek(self, fingerprint: bytes) -> Code | None:
+        return self.tables.codes.get(fingerprint, (None, None))[0]
+
+    async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
+        code, bought = self.tables.codes.get(fingerprint, (None, None))
+        if code is None or bought is not None or code.expires_at <= self.clock():
+            return None
+        self.tables.codes[fingerprint] = (code, family_id)
+        return Redeemed(code=code, now=self.clock())
+
+    async def bought(self, fingerprint: bytes) -> UUID | None:
+        return self.tables.codes.get(fingerprint, (None, None))[1]
+
+
+class FakePushed(_Part):
+    async def add(self, fingerprint: bytes, pushed: Pushed) -> None:
+        self.tables.pushed[fingerprint] = pushed
+
+    async def take(self, fingerprint: bytes, client_id: str) -> Pushed | None:
+        pushed = self.tables.pushed.get(fingerprint)
+        if pushed is None or pushed.client_id != client_id or pushed.expires_at <= self.clock():
+            return None
+        return self.tables.pushed.pop(fingerprint)
+
+
+class FakeInteractions(_Part):
+    async def add(self, fingerprint: bytes, interaction: Interaction) -> None:
+        self.tables.interactions[interaction.id] = (fingerprint, interaction)
+
+    async def by_fingerprint(self, fingerprint: bytes) -> Interaction | None:
+        for known, interaction in self.tables.interactions.values():
+            if known == fingerprint and not interaction.done and interaction.expires_at > self.clock():
+                return interaction
+        return None
+
+    async def set_user(self, interaction_id: UUID, user_id: UUID) -> None:
+        fingerprint, interaction = self.tables.interactions[interaction_id]
+        self.tables.interactions[interaction_id] = (
+            fingerprint,
+            msgspec.structs.replace(interaction, user_id=user_id),
+        )
+
+    async def finish(self, interaction_id: UUID) -> bool:
+        fingerprint, interaction = self.tables.interactions[interaction_id]
+        if interaction.done:
+            return False
+        self.tables.interactions[interaction_id] = (fingerprint, msgspec.structs.replace(interaction, done=True))
+        return True
+
+
+class FakeFamilies(_Part):
+    async def add(self, family: Family) -> datetime:
+        self.tables.families[family.id] = family
+        return self.clock()
+
+    async def by_id(self, family_id: UUID) -> Family | None:
+        family = self.tables.families.get(family_id)
+        return family if family is not None and family.idle_until > self.clock() else None
+
+    async def end(self, family_id: UUID, reason: str) -> bool:
+        if self.tables.families.pop(family_id, None) is None:
+            return False
+        self.tables.ended[family_id] = self.clock()
+        return True
+
+    async def of_user(self, user_id: UUID) -> list[Family]:
+        return [family for family in self.tables.families.values() if family.user_id == user_id]
+
+
+class FakeKeys(_Part):
+    async def published(self) -> list[StoredKey]:
+        keys = [key for key in self.tables.keys.values() if key.removed_at is None or key.removed_at > self.clock()]
+        return sorted(keys, key=lambda key: key.active_at, reverse=True)
+
+    async def add(self, key: StoredKey) -> None:
+        self.tables.keys[key.kid] = key
+
+    async def retire(self, kid: str, *, remove_at: datetime) -> None:
+        key = self.tables.keys[kid]
+        self.tables.keys[kid] = msgspec.structs.replace(key, retired_at=self.clock(), removed_at=remove_at)
+
+    async def remove(self, kid: str) -> None:
+        self.tables.keys[kid] = msgspec.structs.replace(self.tables.keys[kid], removed_at=self.clock(), sealed=b"")
+
+    async def lock_rotation(self) -> bool:
+        return True
+
+
+class FakeEnded(_Part):
+    async def add(self, gid: UUID) -> None:
+        self.tables.ended[gid] = self.clock()
+
+    async def contains(self, gid: UUID) -> bool:
+        return gid in self.tables.ended
+
+    async def after(self, cursor: int) -> EndedPage:
+        now = int(self.clock().timestamp())
+        since = cursor - 60
+        gids = tuple(str(gid) for gid, at in self.tables.ended.items() if at.timestamp() >= since)
+        return EndedPage(gids=gids, cursor=now, now=now)
+
+
+class FakeEvents(_Part):
+    async def record(self, event: Event) -> None:
+        self.tables.events.append(event)
+
+
+class FakeRecords(_Part):
+    def __getattr__(self, name: str) -> object:
+        kinds: dict[str, type[_Part]] = {
+            "users": FakeUsers,
+            "sessions": FakeSessions,
+            "clients": FakeClients,
+            "consents": FakeConsents,
+            "codes": FakeCodes,
+            "pushed": FakePushed,
+            "interactions": FakeInteractions,
+            "families": FakeFamilies,
+            "keys": FakeKeys,
+            "ended": FakeEnded,
+            "events": FakeEvents,
+        }
+        return kinds[name](self.tables, self.clock)
+
+
+class FakeRotations(_Part):
+    async def rotate(
+        self, family_id: UUID, generation: int, client_id: str, *, key_id: str, idle_seconds: int
+    ) -> Rotation:
+        now = self.clock()
+        family = self.tables.families.get(family_id)
+        if family is None or family.client_id != client_id:
+            return Rotation(outcome=Outcome.ENDED if family is None else Outcome.UNKNOWN, family=None, now=now)
+        behind = family.generation - generation
+        if behind < 0:
+            return Rotation(outcome=Outcome.AHEAD, family=family, now=now)
+        if behind > 1:
+            await FakeFamilies(self.tables, self.clock).end(family_id, "refresh.theft")
+            return Rotation(outcome=Outcome.THEFT, family=family, now=now)
+        if behind == 1:
+            return Rotation(outcome=Outcome.GRACE, family=family, now=now)
+        rotated = msgspec.structs.replace(family, generation=generation + 1, key_id=key_id, rotated_at=now)
+        self.tables.families[family_id] = rotated
+        return Rotation(outcome=Outcome.ROTATED, family=rotated, now=now)
+
+
+class FakeStore:
+    def __init__(self, clock: FakeClock) -> None:
+        self.tables = Tables()
+        self.clock = clock
+        self.current_epoch = 1
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[FakeRecords]:
+        saved = self.tables.saved()
+        try:
+            yield FakeRecords(self.tables, self.clock)
+        except BaseException:
+            self.tables.restore(saved)
+            raise
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[FakeRecords]:
+        yield FakeRecords(self.tables, self.clock)
+
+    @property
+    def rotations(self) -> FakeRotations:
+        return FakeRotations(self.tables, self.clock)
+
+    async def epoch(self) -> int:
+        return self.current_epoch
+
+
+class FakeLimits:
+    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
+        return Taken(True, limit.amount, 0)
+
+    async def clear(self, what: str, who: str) -> None:
+        return None
+
+
+class FakeReplay:
+    async def first_time(self, kind: str, value: str, *, ttl_seconds: int) -> bool:
+        return True
+
+
+class FakeMeter:
+    def count(self, name: str, /, amount: float = 1, **labels: str) -> None:
+        return None
+
+    def observe(self, name: str, seconds: float, /, **labels: str) -> None:
+        return None
+
+    def set(self, name: str, value: float, /, **labels: str) -> None:
+        return None
+
+
+class FakeHealth:
+    async def overview(self) -> None:
+        return None
+
+
+class FakePasswords:
+    async def hash(self, password: str) -> str:
+        return f"hash of {password}"
+
+    async def verify(self, password_hash: str | None, password: str) -> bool:
+        return password_hash == f"hash of {password}"
