@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 
 class AppTarget(Struct, frozen=True, kw_only=True):
@@ -15,9 +15,10 @@ class AppTarget(Struct, frozen=True, kw_only=True):
 
 
 class MonitoringSettings(Struct, frozen=True, kw_only=True):
-    """`sockets` holds every `status-<process>.sock`; each answers `/metrics`, `/readyz` and `/livez`."""
+    """`sockets` holds every `status-<process>.sock`; each answers `/metrics` and `/readyz`."""
 
     sockets: Path
+    processes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "web": ("auth", "frontend", "files")
     envoy_admin: Path | None = None  # Envoy's admin socket; None: the gateway is elsewhere
     database_url: str = ""  # for pg_stat_*: "" leaves them out
     cache_url: str = ""  # "unix:///…/valkey.sock" or "valkey://host:port"; "" leaves it out

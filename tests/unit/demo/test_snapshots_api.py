@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from bartizan.demo.api.app import create_app
 from bartizan.demo.api.settings import Settings
@@ -38,6 +40,10 @@ def client(issuer: Issuer, tmp_path: Path) -> FlaskClient:
     return client_of(issuer, tmp_path)
 
 
+def _json(answer: TestResponse) -> Any:
+    return answer.json
+
+
 def new(title: str = "Harbour") -> dict[str, str]:
     return {"title": title, "file_id": str(uuid4())}
 
@@ -46,8 +52,8 @@ def test_a_person_adds_lists_and_deletes_her_own(client: FlaskClient, issuer: Is
     alice, bob = issuer.browser("alice", scopes=WRITE), issuer.browser("bob", scopes=WRITE)
     made = client.post("/api/photos", json=new(), headers=alice)
     assert made.status_code == 201
-    photo_id = made.json["id"]
-    assert [photo["title"] for photo in client.get("/api/photos", headers=alice).json["photos"]] == ["Harbour"]
+    photo_id = _json(made)["id"]
+    assert [photo["title"] for photo in _json(client.get("/api/photos", headers=alice))["photos"]] == ["Harbour"]
     assert client.get("/api/photos", headers=bob).json == {"photos": []}
     assert client.delete(f"/api/photos/{photo_id}", headers=bob).status_code == 404
     assert client.get(f"/views/photos/{photo_id}/edit", headers=bob).status_code == 404
@@ -107,7 +113,7 @@ def test_a_plain_form_carries_the_csrf_field(client: FlaskClient, issuer: Issuer
     assert client.post("/views/photos", data={"title": "x", "_csrf": "wrong"}, headers=alice).status_code == 403
     done = client.post("/views/photos", data={"title": "Birches", "_csrf": CSRF}, headers=alice)
     assert (done.status_code, done.location) == (303, "/views/photos")
-    photo_id = client.get("/api/photos", headers=alice).json["photos"][0]["id"]
+    photo_id = _json(client.get("/api/photos", headers=alice))["photos"][0]["id"]
     edit = f"/views/photos/{photo_id}/edit"
     assert "Rename" in client.get(edit, headers=alice).text
     assert client.post(edit, data={"title": "  ", "_csrf": CSRF}, headers=alice).status_code == 400

@@ -28,7 +28,7 @@ def read(environment: Mapping[str, str]) -> Settings:
         issuer=environment["PRINTSHOP_ISSUER"],
         api=environment["PRINTSHOP_API"],
         files=environment.get("PRINTSHOP_FILES", ""),
-        client_id=environment.get("PRINTSHOP_CLIENT_ID", "print-shop"),
+        client_id=environment.get("PRINTSHOP_CLIENT_ID", "printshop"),
         client_secret=environment["PRINTSHOP_CLIENT_SECRET"],
         scope=environment.get("PRINTSHOP_SCOPE", "openid profile photos.read offline_access"),
     )
