@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import asyncpg
-from asyncpg.exceptions import InterfaceError
+from asyncpg.exceptions import InterfaceError, InternalClientError
 from msgspec import Struct
 
 from bartizan.database.settings import DatabaseSettings
@@ -52,6 +52,7 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresIOError,
+    InternalClientError,  # the server's farewell came while the connection lay idle, and it is used before it is closed
 )
 
 
@@ -64,10 +65,18 @@ async def told_when_away(connection: Connection | None = None) -> AsyncIterator[
         raise Unavailable("database") from lost
     except InterfaceError as error:
         # asyncpg says so both of a closed connection and of a programmer's mistake.
-        if connection is not None and connection.is_closed():
+        if connection is not None and _is_gone(connection):
             raise Unavailable("database") from error
         raise
     except (OSError, TimeoutError) as error:
-        if connection is None or connection.is_closed():
+        if connection is None or _is_gone(connection):
             raise Unavailable("database") from error
         raise
+
+
+def _is_gone(connection: Connection) -> bool:
+    """A lost connection goes back to the pool by itself, and then will not even be asked."""
+    try:
+        return connection.is_closed()
+    except InterfaceError:
+        return True

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import asyncpg
-from asyncpg.exceptions import InterfaceError, PostgresError, UndefinedTableError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError, UndefinedTableError
 
 from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
@@ -167,7 +167,7 @@ class PostgresStore:
         await self._pool.close()
 
 
-_GOING = (InterfaceError, PostgresError, OSError)
+_GOING = (InterfaceError, InternalClientError, PostgresError, OSError)
 
 
 async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance = os.urandom) -> PostgresStore:

@@ -101,14 +101,17 @@ def test_away_is_said_at_once_and_a_restart_is_found(valkey: ValkeyServer) -> No
 
 
 def test_full_memory_refuses_and_forgets_nothing(valkey: ValkeyServer) -> None:
+    async def fill(cache: Cache) -> None:
+        for number in range(50_000):
+            await cache.limits.hit("full", str(number), Limit(5, 60))
+
     async def work(cache: Cache) -> None:
         raw: Any = Valkey(unix_socket_path=str(valkey.server.socket))
         assert raw.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         raw.config_set("maxmemory", "1mb")
         try:
             with pytest.raises(Unavailable):
-                for number in range(50_000):
-                    await cache.limits.hit("full", str(number), Limit(5, 60))
+                await fill(cache)
         finally:
             raw.config_set("maxmemory", "64mb")
             raw.flushdb()
