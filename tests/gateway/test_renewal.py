@@ -49,12 +49,12 @@ def test_an_own_script_is_sent_to_renew_only_with_a_refresh_cookie_from_our_orig
 
 def test_a_body_over_4_mb_is_not_replayed(site: Site) -> None:
     refresh = site.cookies(refresh=True)
-    length = ("Content-Length", str(4 * 1024 * 1024 + 1))
-    status, _ = site.raw(
-        f"POST /api/x HTTP/1.1\nHost: {site.host('app')}\nCookie: {refresh[1]}\n"
-        f"Sec-Fetch-Site: same-origin\n{length[0]}: {length[1]}\nConnection: close\n\n"
-    )
-    assert status == 401
+    for length in ("Content-Length: 4000001", "Content-Length: 40000000", "Transfer-Encoding: chunked"):
+        status, _ = site.raw(
+            f"POST /api/x HTTP/1.1\nHost: {site.host('app')}\nCookie: {refresh[1]}\n"
+            f"Sec-Fetch-Site: same-origin\n{length}\nConnection: close\n\n"
+        )
+        assert status == 401, length
 
 
 def test_a_bearer_that_does_not_hold_is_never_renewed(site: Site) -> None:
@@ -84,8 +84,8 @@ def test_the_path_cannot_lead_elsewhere(site: Site) -> None:
 
 
 def test_a_big_body_survives_the_early_answer(site: Site) -> None:
-    """The gateway answers before the body has come; the client must be able to send it all and read the answer."""
-    body = b"x" * (4 * 1024 * 1024)
+    """Chromium drops a redirect when the connection is reset under its upload: the body is taken in whole before."""
+    body = b"x" * 3_999_999
     head = (
         f"POST /api/x HTTP/1.1\r\nHost: {site.host('app')}\r\nCookie: {site.cookies(refresh=True)[1]}\r\n"
         f"Sec-Fetch-Site: same-origin\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -15,8 +15,8 @@ def cookie_script(settings: GatewaySettings, which: str) -> str:
     return _read("cookies") + _filled(settings, _read(which))
 
 
-def gate(settings: GatewaySettings) -> str:
-    return _filled(settings, _read("gate"))
+def gate(settings: GatewaySettings, replayable_bytes: int) -> str:
+    return _filled(settings, _read("gate")).replace("@replayable@", str(replayable_bytes))
 
 
 def location() -> str:

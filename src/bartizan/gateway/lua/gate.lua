@@ -3,7 +3,7 @@
 
 local ORIGIN, MEMORY = "@app_origin@", "@mode@" == "memory"
 local SAFE = { GET = true, HEAD = true, OPTIONS = true }
-local REPLAYABLE = 4 * 1024 * 1024 -- a browser repeats a body on 307; bigger ones our client renews before
+local REPLAYABLE = @replayable@ -- a browser repeats such a body on 307; bigger ones and streams our client renews before
 
 local function refuse(handle, text)
   handle:respond({ [":status"] = "403" }, text)
@@ -21,6 +21,12 @@ end
 
 local function has(seen, letter)
   return string.find(seen, letter, 1, true) ~= nil
+end
+
+local function replayable(headers)
+  local length = headers:get("content-length")
+  if length == nil then return SAFE[headers:get(":method")] or headers:get(":method") == "DELETE" end
+  return (tonumber(length) or REPLAYABLE) < REPLAYABLE
 end
 
 local function anonymous(headers, seen)
@@ -41,9 +47,8 @@ local function without_token(handle, headers, seen, optional)
   local navigation = headers:get(":method") == "GET" and headers:get("sec-fetch-mode") == "navigate"
   if not MEMORY and not websocket and (not optional or has(seen, "c")) then
     if navigation then return renew(handle, "303", headers) end
-    local length = tonumber(headers:get("content-length") or "0") or 0
     local same = headers:get("sec-fetch-site") == "same-origin"
-    if same and has(seen, "r") and length <= REPLAYABLE then return renew(handle, "307", headers) end
+    if same and has(seen, "r") and replayable(headers) then return renew(handle, "307", headers) end
   end
   if optional then return anonymous(headers, seen) end
   local text = "Sign in to use this."
