@@ -76,7 +76,7 @@ class SigningKeys:
         self._clock = clock
         self._chance = chance
         self._held: _Held | None = None
-        self._read_at = 0.0
+        self._read_at: datetime | None = None
         self._reading = asyncio.Lock()
 
     async def signer(self) -> jose.Signer:
@@ -90,16 +90,17 @@ class SigningKeys:
 
     async def _fresh(self) -> _Held:
         """Call it before a transaction is opened: it may take a connection of its own."""
-        if self._held is not None and self._age() < REFRESH_SECONDS:
+        if self._held is not None and self._is_fresh():
             return self._held
         async with self._reading:
-            if self._held is None or self._age() >= REFRESH_SECONDS:
+            if self._held is None or not self._is_fresh():
                 self._held = await self._read()
-                self._read_at = asyncio.get_running_loop().time()
+                self._read_at = self._clock()
         return self._held
 
-    def _age(self) -> float:
-        return asyncio.get_running_loop().time() - self._read_at
+    def _is_fresh(self) -> bool:
+        """A clock that went back makes them old, not young for long."""
+        return self._read_at is not None and 0 <= (self._clock() - self._read_at).total_seconds() < REFRESH_SECONDS
 
     async def _read(self) -> _Held:
         async with self._store.reading() as records:
