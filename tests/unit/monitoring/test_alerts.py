@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def counted() -> Iterator[str]:
                 yield f"bartizan_{first.value}"
 
 
+@cache
 def known() -> set[str]:
     ours = {f.name + ("_total" if f.kind == "counter" else "") for f in FAMILIES.values()}
     return ours | set(counted())
