@@ -106,7 +106,7 @@ def _client(config: Config, client: ClientRow, at: Path) -> Found:
             yield (*at, "grants", place), f"{grant!r} is none of {', '.join(GRANTS)}."
     for key in ("redirect_uris", "post_logout_redirect_uris"):
         for place, uri in enumerate(getattr(client, key)):
-            if wrong := _bad_redirect(uri, native=client.kind == "native"):
+            if wrong := bad_redirect(uri, native=client.kind == "native"):
                 yield (*at, key, place), wrong
     for key in ("origins", "redirect_onward"):
         for place, origin in enumerate(getattr(client, key)):
@@ -263,7 +263,7 @@ def _bad_origin(text: str) -> str:
     return "" if origin.https or origin.local else f"{text} is not encrypted; use https."
 
 
-def _bad_redirect(uri: str, *, native: bool) -> str:
+def bad_redirect(uri: str, *, native: bool) -> str:
     if "*" in uri:
         return "a wildcard would send codes anywhere; write the exact address."
     parts = urlsplit(uri)

@@ -139,7 +139,7 @@ class Child:
                 env=environment, cwd=self.spec.directory, start_new_session=True,
                 user=self.spec.uid, group=self.spec.gid, extra_groups=[] if self.spec.uid is not None else None,
                 pass_fds=answers[1:] if answers else (),
-                preexec_fn=_tie(os.getpid(), self.spec.stop_signal),
+                preexec_fn=tie(os.getpid(), self.spec.stop_signal),
             )  # fmt: skip
         finally:
             if answers:
@@ -202,7 +202,7 @@ class Child:
         self._changed()
 
 
-def _tie(parent: int, number: int) -> Callable[[], None] | None:
+def tie(parent: int, number: int) -> Callable[[], None] | None:
     """The kernel sends the child `number` when we die. Set after the uid change, which would undo it.
 
     Python runs this between fork and exec. The supervisor has one thread, so no lock can be left held.
@@ -211,14 +211,14 @@ def _tie(parent: int, number: int) -> Callable[[], None] | None:
         return None
     prctl = _libc.prctl
 
-    def tie() -> None:
+    def tied() -> None:
         prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
         if os.getppid() != parent:  # it died in between
             os._exit(1)
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(each, signal.SIG_DFL)
 
-    return tie
+    return tied
 
 
 async def _connect(stream: asyncio.StreamReader, pipe: object) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +13,13 @@ from msgspec import Struct
 from bartizan.database import engine as database
 from bartizan.database import migrations
 from bartizan.database.place import EnginePlace
+from bartizan.gateway import envoy
 from bartizan.stack import authority, engines
+from bartizan.stack import compile as compiled
 from bartizan.stack.child import Spec
-from bartizan.stack.effective import Effective
-from bartizan.stack.probes import engine, http
+from bartizan.stack.effective import Effective, secret
+from bartizan.stack.origins import origins
+from bartizan.stack.probes import engine, http, reachable
 
 WEB = ("auth", "frontend", "files")
 WORK = ("worker", "monitoring")
@@ -39,11 +41,13 @@ def specs(plan: Plan) -> tuple[Spec, ...]:
         rows.append(_ours(plan, "migrate", (), ("migrate",), once=True, needs=stored))
         before = ("migrate",)
     rows.append(_ours(plan, "web", WEB, WEB, needs=before, answer=plan.answer))
-    rows.append(_ours(plan, "work", WORK, WORK, needs=before))
-    rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
+    if False:
+        rows.append(_ours(plan, "work", WORK, WORK, needs=before))
+    if False:
+        rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
     rows.append(_envoy(plan))
     if at.demo:
-        rows += _demo(plan)
+        rows.append(_demo(plan))
     return tuple(rows)
 
 
@@ -93,24 +97,49 @@ def _ours(
 
 
 def _envoy(plan: Plan) -> Spec:
+    """Its files are compiled by the web process, which holds all route tables; it starts closed; the agent opens."""
     at = plan.at
-    home = at.socket("gateway")
+    settings = compiled.gateway(at, ())
+    command = list(envoy.command(settings, engines.envoy(plan.place)))
     return Spec(
         name="envoy",
         servers=("gateway",),
-        command=list,
-        probe=http(at.socket("envoy-admin.sock"), "/ready"),
+        command=lambda: command,
+        probe=http(settings.admin_socket, "/ready"),
         environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
-        needs=("agent",),
+        needs=("web",),
         uid=at.uid,
         gid=at.gid,
-        directory=home,
-        stop_signal=signal.SIGTERM,
     )
 
 
-def _demo(plan: Plan) -> list[Spec]:
-    return []
+def _demo(plan: Plan) -> Spec:
+    """Snapshots' API, which is the resource server of the demo, and the print shop: strangers, told by environment."""
+    at = plan.at
+    own, config = origins(at.config), at.config
+    shop = next(row for row in config.auth.client if row.id == "printshop")
+    listen = {row.to for row in config.route if row.to} | {row.to for row in config.host}
+    words = {
+        "SNAPSHOTS_LISTEN": f"unix:{at.socket('snapshots.sock')}",
+        "SNAPSHOTS_ISSUER": own.id,
+        "SNAPSHOTS_APP_ORIGIN": own.app,
+        "SNAPSHOTS_PRINT_ORIGIN": config.host[0].host,
+        "SNAPSHOTS_DATA": str(at.path("demo")),
+        "PRINTSHOP_LISTEN": f"unix:{at.socket('printshop.sock')}",
+        "PRINTSHOP_ORIGIN": config.host[0].host,
+        "PRINTSHOP_ISSUER": own.id,
+        "PRINTSHOP_API": own.app,
+        "PRINTSHOP_FILES": own.files,
+        "PRINTSHOP_CLIENT_ID": shop.id,
+        "PRINTSHOP_CLIENT_SECRET": secret(at, shop.secret, "auth.client printshop.secret") if shop.secret else "",
+    }
+    return Spec(
+        name="demo",
+        servers=("resource",),
+        command=lambda: [sys.executable, "-P", "-m", "bartizan.demo"],
+        probe=engine(lambda: all(reachable(to)() for to in listen)),
+        environment=environment(at) | words,
+    )
 
 
 def environment(at: Effective) -> dict[str, str]:

@@ -32,6 +32,13 @@ async def settle(at: Effective, store: Store, ring: KeyRing, passwords: Password
     return Settled(setup=link, setup_until=until, people=people)
 
 
+async def clients_alone(at: Effective, store: Store, ring: KeyRing) -> None:
+    """A restart, or a server by itself."""
+    rows = compiled.clients(at, ring)
+    async with store.transaction() as records:
+        await records.clients.replace_file_owned(rows)
+
+
 async def setup_link(at: Effective, store: Store, ring: KeyRing) -> tuple[str, str]:
     """A link that makes its holder the administrator, once, within half an hour; ("", "") when there is one."""
     now = datetime.now(UTC)

@@ -23,6 +23,7 @@ from bartizan.stack.home import Home, Mark, Run, Trouble, boot_id, started
 from bartizan.stack.logs import LogFile, forget, tail
 
 NINE = ("auth", "resource", "frontend", "gateway", "files", "cache", "database", "worker", "monitoring")
+NOTHING: dict[str, object] = {"ready": False, "ready_seconds": None, "urls": {}, "servers": []}
 _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both within the three promised
 _STORES_GRACE = 1.0
 _TRIES = 6

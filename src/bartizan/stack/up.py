@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bartizan.database.place import EnginePlace, EngineTrouble, place
 from bartizan.stack import authority, card, engines, plan, ports, probes, sources
 from bartizan.stack.config import BrokenConfig
-from bartizan.stack.effective import Effective, ring_file, save
+from bartizan.stack.effective import Effective, read, ring_file, save
 from bartizan.stack.home import Home, Trouble, disk_trouble, make_sockets, write
 from bartizan.stack.leftovers import settle
 from bartizan.stack.origins import local, origins
@@ -62,6 +62,24 @@ def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -
         show(card.render(shown, card.style()))
 
     asyncio.run(supervisor.run(ready))
+
+
+def effective_for(config: Path | None, data: Path) -> Effective:
+    """For `serve` by itself: the file's words, or what `up` last worked with here."""
+    home = Home(data)
+    file = home.path("effective.json")
+    if config is None and not FILE.exists():
+        if not file.exists():
+            raise Trouble("Name the file with --config, or start everything with: bartizan up")
+        return read(file)
+    home.open()
+    sockets = home.sockets()
+    make_sockets(sockets)
+    chosen = config or FILE
+    base = str(chosen.absolute().parent)
+    return Effective(
+        config=sources.from_file(chosen), data=str(home.data), sockets=str(sockets), engines=str(home.data), base=base
+    )
 
 
 def _written(words: Words) -> Config | None:

@@ -1,0 +1,355 @@
+"""The command line (design §7). Each command imports what it needs when it runs, so that all of them start fast.
+
+Errors are sentences: what happened, and the one thing to do. Exit codes: 0 done, 1 refused or not there, 2 misused.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from bartizan.stack.config import BrokenConfig
+from bartizan.stack.home import Trouble
+from bartizan.stack.show import as_json, as_table
+
+DEFAULT_DATA = Path(".bartizan")
+
+Data = Annotated[Path, Parameter("--data", help="The data directory.")]
+File = Annotated[Path | None, Parameter("--config", help="The file; bartizan.toml here, if there is one.")]
+Json = Annotated[bool, Parameter("--json", negative=(), help="Print JSON.")]
+Many = Parameter(consume_multiple=True, negative=())
+Flag = Parameter(negative=())
+
+app = App(name="bartizan", help="Sign-in, tokens, gateway, files and the rest, in front of your app.")
+user = App(name="user", help="People.")
+client = App(name="client", help="Apps that may ask for access.")
+key = App(name="key", help="The keys that sign tokens.")
+session = App(name="session", help="Who is signed in.")
+for group in (user, client, key, session):
+    app.command(group)
+
+
+@app.command
+def up(
+    *,
+    demo: Annotated[bool, Flag] = False,
+    app: str = "",
+    spa: str = "",
+    public: Annotated[tuple[str, ...], Many] = (),
+    app_path: str = "/api/",
+    https: Annotated[bool, Flag] = False,
+    config: File = None,
+    data: Data = DEFAULT_DATA,
+    port: int | None = None,
+    mode: Literal["cookie", "memory"] = "cookie",
+) -> None:
+    """Start everything, in the foreground.
+
+    Parameters
+    ----------
+    demo: Snapshots, a small photo app, with people and a third party.
+    app: The address of your own app, e.g. http://127.0.0.1:5000.
+    spa: Its pages: a directory, or a development server's address.
+    public: Paths of the app that need no sign-in.
+    app_path: With --spa: what lies below goes to the app.
+    https: Encrypt, with a certificate authority of this copy's own.
+    port: Where browsers come in; 8080, or the next free one.
+    mode: Where the demo's app keeps its access token.
+    """
+    from bartizan.stack.sources import Fronted
+    from bartizan.stack.up import Words
+    from bartizan.stack.up import up as start
+
+    fronted = Fronted(app=app, spa=spa, public=public, prefix=app_path)
+    words = Words(demo=demo, fronted=fronted, https=https, config=config, data=data, port=port, mode=mode)
+    start(words, lambda text: print(text, flush=True), _tell)
+    _tell("Stopped.")
+
+
+@app.command
+def status(*, data: Data = DEFAULT_DATA, json: Json = False) -> int:
+    """What runs, where, and how much memory it takes."""
+    from bartizan.stack.home import Home
+    from bartizan.stack.show import status_lines
+    from bartizan.stack.supervisor import NOTHING, ask
+
+    home = Home(data)
+    found = ask(home.sockets()) if home.held() else None
+    print(as_json(found or NOTHING) if json else status_lines(found, data))
+    return 0 if found and found["ready"] else 1
+
+
+@app.command
+def serve(*servers: str, config: File = None, data: Data = DEFAULT_DATA) -> int:
+    """Run some of our servers in one process: auth frontend files worker monitoring gateway."""
+    from bartizan.stack.serve import SERVERS, run
+    from bartizan.stack.up import effective_for
+
+    unknown = [name for name in servers if name not in SERVERS]
+    if unknown or not servers:
+        raise Trouble(f"Name servers of {', '.join(SERVERS)}. Engines are started by `up`, or named in the file.")
+    return run(effective_for(config, data), servers, "-".join(servers))
+
+
+@app.command
+def check(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> int:
+    """Read the file, tell every fault, and ask Envoy itself."""
+    from bartizan.stack.inspect import check_file
+
+    faults, warnings = check_file(config or Path("bartizan.toml"), data)
+    if json:
+        print(as_json({"faults": faults, "warnings": warnings}))
+    else:
+        for line in faults:
+            print(line)
+        for line in warnings:
+            print(f"! {line}")
+        if not faults:
+            print("No faults.")
+    return 1 if faults else 0
+
+
+@app.command
+def explain(key: str = "", *, json: Json = False) -> int:
+    """What a key of bartizan.toml means, its type and its default. Without a key: all of them."""
+    from bartizan.stack.explain import explained
+
+    rows = explained(key)
+    print(as_json(rows) if json else as_table(rows))
+    return 0
+
+
+@app.command
+def routes(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Every path that the gateway answers, and who may call it."""
+    from bartizan.stack.inspect import route_rows
+
+    rows = route_rows(config, data)
+    print(as_json(rows) if json else as_table(rows))
+
+
+@app.command
+def migrate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Bring the database to this release's schema."""
+    from bartizan.stack.migrate import migrate as bring
+
+    revision = _with_instance(config, data, lambda instance: bring(instance.at))
+    print(as_json({"revision": revision}) if json else f"The schema is at {revision}.")
+
+
+@app.command
+def doctor(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> int:
+    """Look for what could stop it: engines, ports, names, certificates, disk, key files."""
+    from bartizan.stack.doctor import examine
+
+    rows = examine(config, data)
+    print(as_json(rows) if json else as_table(rows))
+    return 1 if any(row["state"] == "bad" for row in rows) else 0
+
+
+@app.command
+def reset(*, data: Data = DEFAULT_DATA, yes: Annotated[bool, Flag] = False, json: Json = False) -> int:
+    """Delete the data directory and all that it holds, after asking."""
+    from bartizan.stack.reset import delete
+
+    if not yes:
+        answer = input(f"Delete everything in {data}: accounts, files, keys, logs? Type yes: ")
+        if answer.strip() != "yes":
+            print("Nothing was deleted.")
+            return 1
+    delete(data)
+    print(as_json({"deleted": str(data)}) if json else f"{data} is gone.")
+    return 0
+
+
+@app.command
+def trust(*, data: Data = DEFAULT_DATA) -> None:
+    """How to make this machine's browsers trust `up --https`. It changes nothing itself."""
+    from bartizan.stack.authority import how_to_trust
+
+    print(how_to_trust(data.absolute() / "ca"))
+
+
+@user.command(name="create")
+def user_create(
+    email: str,
+    /,
+    *,
+    name: str = "",
+    password_stdin: Annotated[bool, Flag] = False,
+    verified: Annotated[bool, Flag] = False,
+    admin: Annotated[bool, Flag] = False,
+    config: File = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Make an account. Without --password-stdin a password is made and shown once."""
+    from bartizan.stack import operations
+
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
+    new = operations.NewUser(email=email, name=name, password=password, verified=verified, admin=admin)
+    _show(_with_instance(config, data, lambda instance: operations.create_user(instance, new)), json)
+
+
+@user.command(name="list")
+def user_list(search: str = "", *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """All people, or those whose name or address has SEARCH in it."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.list_users(instance, search)), json)
+
+
+@user.command(name="show")
+def user_show(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """One person, by e-mail or id: sessions and apps with access."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.show_user(instance, who)), json)
+
+
+@user.command(name="delete")
+def user_delete(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Erase a person."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.delete_user(instance, who)), json)
+
+
+@user.command(name="lock")
+def user_lock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """End all sessions of a person and refuse new ones."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=True)), json)
+
+
+@user.command(name="unlock")
+def user_unlock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Let a locked person sign in again."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=False)), json)
+
+
+@client.command(name="create")
+def client_create(
+    client_id: str,
+    /,
+    *,
+    kind: Literal["server", "browser", "native", "agent"],
+    name: str = "",
+    redirect_uri: Annotated[tuple[str, ...], Many] = (),
+    grant: Annotated[tuple[str, ...], Many] = (),
+    scope: Annotated[tuple[str, ...], Many] = (),
+    auth_method: Literal["", "client_secret_basic", "client_secret_post", "none"] = "",
+    config: File = None,
+    data: Data = DEFAULT_DATA,
+    json: Json = False,
+) -> None:
+    """Register an app. Its secret is shown once: only a fingerprint is kept."""
+    from bartizan.stack import operations
+
+    new = operations.NewClient(
+        id=client_id, kind=kind, name=name, redirect_uris=redirect_uri, grants=grant, scopes=scope,
+        auth_method=auth_method,
+    )  # fmt: skip
+    _show(_with_instance(config, data, lambda instance: operations.create_client(instance, new)), json)
+
+
+@client.command(name="list")
+def client_list(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """All apps."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, operations.list_clients), json)
+
+
+@client.command(name="show")
+def client_show(client_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """One app."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.show_client(instance, client_id)), json)
+
+
+@client.command(name="delete")
+def client_delete(client_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Delete an app of the console, with all access it has."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.delete_client(instance, client_id)), json)
+
+
+@key.command(name="list")
+def key_list(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """The keys that are published."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, operations.list_keys), json)
+
+
+@key.command(name="rotate")
+def key_rotate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Publish the next key now; it signs when all can know it."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, operations.rotate_keys), json)
+
+
+@session.command(name="list")
+def session_list(who: str = "", *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Sessions of everybody, or of one person."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.list_sessions(instance, who)), json)
+
+
+@session.command(name="end")
+def session_end(session_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """End a session and all access that hangs on it, everywhere within two seconds."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.end_session(instance, session_id)), json)
+
+
+def _with_instance(config: Path | None, data: Path, work: Any) -> Any:
+    """Runs `work(instance)` against the running or the stopped instance."""
+    import asyncio
+
+    from bartizan.stack.instance import opened
+
+    async def run() -> Any:
+        async with opened(data, config) as instance:
+            return await work(instance)
+
+    return asyncio.run(run())
+
+
+def _show(value: Any, json: bool) -> None:
+    print(as_json(value) if json else as_table(value))
+
+
+def _tell(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """The console script."""
+    from importlib.metadata import version
+
+    app.version = version("bartizan")
+    try:
+        code = app(sys.argv[1:], result_action="return_value", exit_on_error=False, print_error=True)
+    except (Trouble, BrokenConfig) as wrong:
+        print(wrong, file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

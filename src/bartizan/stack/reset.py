@@ -1,0 +1,23 @@
+"""`bartizan reset`: deletes a data directory and what the engines keep beside it. Only ours, only when stopped."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bartizan.database.place import forget
+from bartizan.stack.home import Home, Trouble
+from bartizan.stack.leftovers import settle
+
+
+def delete(data: Path) -> None:
+    home = Home(data)
+    if not home.exists():
+        raise Trouble(f"There is no instance in {data}.")
+    home.open()
+    home.lock()
+    settle(home)
+    sockets = home.sockets()
+    forget(home.data)
+    shutil.rmtree(home.data)
+    shutil.rmtree(sockets, ignore_errors=True)

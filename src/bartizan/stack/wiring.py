@@ -1,0 +1,176 @@
+"""House rule 13: the one place that builds. A function a server, constructors top to bottom.
+
+Heavy rooms are imported where they are built, so that a process pays for its own servers only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bartizan.stack import compile as compiled
+from bartizan.stack import parts
+from bartizan.stack.effective import Effective
+from bartizan.stack.listen import Door, listen, stop_on_signals
+from bartizan.stack.parts import Parts
+from bartizan.stack.settled import encode
+from bartizan.web.status import Check, status_app
+
+if TYPE_CHECKING:
+    from bartizan.auth.ports import AuthPorts
+    from bartizan.frontend.ports import FrontendPorts
+    from bartizan.gateway.settings import OwnServer
+
+log = structlog.get_logger()
+
+
+class Process:
+    """What this process is made of, while it is built."""
+
+    def __init__(self, name: str, handed: Parts, stop: asyncio.Event) -> None:
+        self.name = name
+        self.parts = handed
+        self.stop = stop
+        self.doors: list[Door] = []
+        self.checks: dict[str, Check] = {"database": handed.store.ready}
+        self._running: list[asyncio.Task[None]] = []
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Beside the doors. Its end before the stop is a defect that ends the process: the supervisor starts anew."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._over)
+        self._running.append(task)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (wrong := task.exception()) is not None:
+            log.error("defect", exc_info=wrong)
+            self.stop.set()
+
+    async def serve(self) -> None:
+        status = status_app(self.name, self.checks, self.parts.meter.render)
+        self.doors.append(Door(status, self.parts.at.socket(f"status-{self.name}.sock")))
+        try:
+            await listen(tuple(self.doors), self.stop, self.parts.at.uid)
+        finally:
+            self.stop.set()
+            await asyncio.gather(*self._running, return_exceptions=True)
+            await self.parts.close()
+
+
+async def serve(at: Effective, servers: tuple[str, ...], name: str) -> None:
+    """Builds the named servers and runs them until SIGTERM."""
+    stop = stop_on_signals()
+    process = Process(name, await parts.live(at), stop)
+    for server in servers:
+        BUILDERS[server](process)
+    await process.serve()
+
+
+def auth(process: Process) -> None:
+    from bartizan.auth.app import build
+
+    at = process.parts.at
+    ports = auth_ports(process.parts)
+    process.doors.append(Door(build(compiled.auth(at), ports), at.socket("auth.sock")))
+    settled = asyncio.Event()
+    process.checks["settled"] = _set(settled)
+    process.run(_settle(process, ports, settled))
+
+
+def frontend(process: Process) -> None:
+    from bartizan.frontend.app import build
+
+    at = process.parts.at
+    app = build(compiled.frontend(at), frontend_ports(process.parts))
+    process.doors.append(Door(app, at.socket("frontend.sock")))
+
+
+BUILDERS: dict[str, Callable[[Process], None]] = {"auth": auth, "frontend": frontend}
+
+
+def auth_ports(handed: Parts) -> AuthPorts:
+    from bartizan.auth.passwords import PasswordPool
+    from bartizan.auth.ports import AuthPorts
+    from bartizan.monitoring.health_client import HealthClient
+
+    return AuthPorts(
+        store=handed.store,
+        limits=handed.cache.limits,
+        replay=handed.cache.replay,
+        ring=handed.ring,
+        meter=handed.meter,
+        health=HealthClient(handed.at.socket("monitoring.sock")),
+        clock=handed.clock,
+        chance=handed.chance,
+        passwords=PasswordPool(),
+    )
+
+
+def frontend_ports(handed: Parts) -> FrontendPorts:
+    from bartizan.frontend.ports import FrontendPorts
+
+    return FrontendPorts(
+        store=handed.store,
+        limits=handed.cache.limits,
+        ring=handed.ring,
+        meter=handed.meter,
+        clock=handed.clock,
+        chance=handed.chance,
+    )
+
+
+def own_servers(handed: Parts) -> tuple[OwnServer, ...]:
+    """Our servers' tables, as the gateway compiles them and `routes` lists them."""
+    from bartizan.auth import routes as auth_routes
+    from bartizan.frontend import routes as frontend_routes
+    from bartizan.gateway.settings import OwnServer
+    from bartizan.model.route import Origin
+
+    at = handed.at
+    rows = [
+        OwnServer(
+            name="auth",
+            socket=at.socket("auth.sock"),
+            routes=auth_routes.routes(compiled.auth(at), auth_ports(handed)),
+        ),
+        OwnServer(
+            name="frontend",
+            socket=at.socket("frontend.sock"),
+            routes=frontend_routes.routes(compiled.frontend(at), frontend_ports(handed)),
+        ),
+    ]
+    if compiled.has_inbox(at):
+        rows.append(OwnServer(name="inbox", socket=at.socket("inbox.sock"), prefixes=((Origin.ID, "/dev/inbox"),)))
+    return tuple(rows)
+
+
+async def _settle(process: Process, ports: AuthPorts, settled: asyncio.Event) -> None:
+    """The file's clients at each start; people and the first admin's link when `up` waits for them."""
+    from bartizan.gateway import envoy
+    from bartizan.stack import settle
+
+    at, answer = process.parts.at, os.environ.pop("BARTIZAN_ANSWER", None)
+    if answer is not None:
+        envoy.prepare(compiled.gateway(at, own_servers(process.parts)))
+    while not await ports.store.ready():
+        if process.stop.is_set():
+            return
+        await asyncio.sleep(0.02)
+    if answer is None:
+        await settle.clients_alone(at, ports.store, ports.ring)
+    else:
+        told = encode(await settle.settle(at, ports.store, ports.ring, ports.passwords))
+        with os.fdopen(int(answer), "wb") as out:
+            out.write(told)
+    settled.set()
+
+
+def _set(event: asyncio.Event) -> Check:
+    async def check() -> bool:
+        return event.is_set()
+
+    return check
