@@ -47,16 +47,21 @@ class Guard(Kit[Starlette]):
         build = app.build_middleware_stack
 
         def guarded() -> App:
-            return self.around(build(), lambda scope: self._find(app.routes, scope))
+            return self.around(build(), lambda scope: self._find(self._tree(), scope))
 
         app.build_middleware_stack = guarded  # type: ignore[method-assign]  # the stack is built once, at the start
 
     def routes(self) -> list[RouteRow]:
-        return list(self._rows(self._app.routes, ""))
+        return list(self._rows(self._tree(), ""))
+
+    def _tree(self) -> Iterable[BaseRoute]:
+        """The routes in the order in which the app tries them."""
+        return self._app.routes
 
     def _rows(self, routes: Iterable[BaseRoute], prefix: str) -> Iterable[RouteRow]:
         for route in routes:
-            path, name = prefix + getattr(route, "path", ""), getattr(route, "name", "")
+            path = prefix + getattr(route, "path", "")
+            name = getattr(route, "name", None) or path
             inner = getattr(route, "routes", None)
             if inner:
                 yield from self._rows(inner, path)
@@ -100,6 +105,8 @@ class Guard(Kit[Starlette]):
                 self._note(no, scope["path"])
                 await _refuse(no, scope, headers, stream.send)
                 return
+            if exchange.route is None:
+                stream.only_refusals(lambda: _refuse(policy.undeclared(), scope, headers, stream.send))
             await stream.run(inner, scope, receive, exchange.grant)
 
         return guarded

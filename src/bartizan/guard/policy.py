@@ -124,7 +124,7 @@ ANONYMOUS = Grant(token=None)
 def presented(route: RoutePolicy, request: GuardRequest, resource: Resource) -> str | None:
     """The token to verify; None when the route may be answered without one."""
     if route.who is Who.UNDECLARED:
-        raise Denied("undeclared", "this route is closed", "the route declares no policy", 403)
+        raise undeclared()
     if route.who is Who.PUBLIC:
         return None
     try:
@@ -183,6 +183,10 @@ def form_matches(grant: Grant, fields: list[str]) -> None:
     expected = None if grant.token is None else grant.token.csrf
     if len(fields) != 1 or not csrf.matches(fields[0], expected):
         raise csrf_refused("form field _csrf missing" if not fields else "form field _csrf is another")
+
+
+def undeclared() -> Denied:
+    return Denied("undeclared", "this route is closed", "the route declares no policy", 403)
 
 
 def form_too_big() -> Denied:

@@ -30,6 +30,12 @@ class Stream:
         self._timer: asyncio.TimerHandle | None = None
         self._open = False  # something of the stream has been sent, its end has not
         self._cut = False
+        self._refuse: Callable[[], Awaitable[None]] | None = None
+        self._refused = False
+
+    def only_refusals(self, refuse: Callable[[], Awaitable[None]]) -> None:
+        """The router knows no such route: then an error or a redirect may come, never an answer (deny by default)."""
+        self._refuse = refuse
 
     async def run(self, inner: Callable[..., Awaitable[None]], scope: Any, receive: Any, grant: Grant | None) -> None:
         self._token = None if grant is None else grant.token
@@ -47,6 +53,14 @@ class Stream:
 
     async def send(self, message: Any) -> None:
         kind = message["type"]
+        if self._refused:
+            return
+        opens = kind == "websocket.accept" or (kind == "http.response.start" and message["status"] < 300)
+        if opens and self._refuse is not None:
+            refuse, self._refuse = self._refuse, None
+            await refuse()
+            self._refused = True
+            return
         if kind == "websocket.accept" or (kind == "http.response.body" and message.get("more_body", False)):
             self._open = True
             if self._timer is None and self._token is not None:

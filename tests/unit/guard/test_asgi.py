@@ -320,6 +320,28 @@ def test_a_websocket_needs_the_origin_and_ends_with_its_session(bench: Bench, mo
     assert (messages[-1]["type"], messages[-1]["code"]) == ("websocket.close", 1008)
 
 
+def test_what_the_router_does_not_know_may_only_refuse(bench: Bench) -> None:
+    """A fallback that answers every other path is no declared route: closed, and its WebSocket too."""
+
+    async def fallback(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+        await PlainTextResponse("secret", int(scope["path"].strip("/")))(scope, receive, send)
+
+    bench.app.router.default = fallback
+    answer = bench.call("GET", "/200", bench.issuer.bearer("alice"))
+    assert (answer.status, "secret" in answer.text) == (403, False)
+    assert bench.call("GET", "/404").text == "secret"
+    assert bench.call("GET", "/307").status == 307
+
+    async def walk() -> list[dict[str, Any]]:
+        task, refused = await connect(bench, {}, path="/200")
+        await task
+        return refused.messages
+
+    assert asyncio.run(walk()) == [{"type": "websocket.close", "code": 1008}]
+
+
 def test_any_asgi_app_by_a_lookup_of_ones_own(bench: Bench) -> None:
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
