@@ -327,7 +327,7 @@ class FakeLimits:
 
 
 class FakeReplay:
-    async def first_time(self, kind: str, value: str, *, ttl_seconds: int) -> bool:
+    async def first_time(self, kind: str, value: str, *, issued_at: int, ttl_seconds: int) -> bool:
         return True
 
 

@@ -42,7 +42,10 @@ class Userinfo:
 
     async def _token(self, request: Request) -> AccessToken:
         """RFC 6750 §2.1: the header alone. A token in the body beside it would be a second one (§2)."""
-        text = bearer.token(request.headers.getlist("authorization"))
+        try:
+            text = bearer.token(request.headers.getlist("authorization"))
+        except Refused as refused:
+            raise no(refused.code, refused.note) from None
         if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
             sent = await form.parameters(request)
             if sent.get("access_token"):
