@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -163,13 +163,16 @@ class Site:
             connection.close()
 
     def raw(self, text: str) -> tuple[int, bytes]:
-        """Bytes as they are: for what no client library sends. The status, 0 if there was none, and all of the answer."""
+        """Bytes as they are: for what no client library sends. The status, 0 if there was none, and the whole answer."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             connection.sendall(text.replace("\n", "\r\n").encode("latin-1"))
-            received = b""
-            while chunk := connection.recv(65536):
-                received += chunk
-        return (int(received[9:12]) if received.startswith(b"HTTP/1") else 0), received
+            response = HTTPResponse(connection)
+            try:
+                response.begin()
+                head = "".join(f"{name}: {value}\n" for name, value in response.getheaders())
+                return response.status, head.encode() + b"\r\n\r\n" + response.read()
+            except HTTPException:
+                return 0, b""
 
     def host(self, name: str) -> str:
         return f"{name}.localhost:{self.port}"

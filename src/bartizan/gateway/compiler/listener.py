@@ -31,7 +31,8 @@ _FORGED = (
     "x-original-host",
     "x-host",
 )
-_FORWARDED = ("x-forwarded-proto", "x-forwarded-host", "x-forwarded-port", "x-forwarded-server", "x-forwarded-prefix")
+_FORWARDED = "x-forwarded-"
+_FORWARDED_BUT_FOR = "x-forwarded-([^f].*|f[^o].*|fo[^r].*|for.+)"
 _BUFFER_BYTES = 256 * 1024
 _HEADERS_KB = 32
 
@@ -94,11 +95,16 @@ def _caller(settings: GatewaySettings) -> Json:
 
 
 def _forged(settings: GatewaySettings) -> Json:
-    names = [*_FORGED, *_FORWARDED]
-    if not settings.trusted_proxies:
-        names.append("x-forwarded-for")
-    by_prefix = [{"remove_on_match": {"key_matcher": {"prefix": prefix}}} for prefix in _FORGED_PREFIXES]
-    return t.typed(t.EARLY_MUTATION, mutations=[*by_prefix, *({"remove": name} for name in names)])
+    """A trusted proxy's X-Forwarded-For is read, nothing else of what it says: the config knows scheme and host."""
+    forwarded: Json = (
+        {"safe_regex": {"regex": _FORWARDED_BUT_FOR}} if settings.trusted_proxies else {"prefix": _FORWARDED}
+    )
+    matchers = [*({"prefix": prefix} for prefix in _FORGED_PREFIXES), forwarded]
+    by_name = [{"remove": name} for name in _FORGED]
+    return t.typed(
+        t.EARLY_MUTATION,
+        mutations=[*({"remove_on_match": {"key_matcher": matcher}} for matcher in matchers), *by_name],
+    )
 
 
 def _tls(settings: GatewaySettings) -> Json:
