@@ -6,6 +6,7 @@ none. It listens on a Unix socket alone and knows one way in, scram with a rando
 
 from __future__ import annotations
 
+import ctypes
 import os
 import pwd
 import secrets
@@ -14,6 +15,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 from pathlib import Path
 from urllib.parse import quote
 
@@ -38,6 +40,7 @@ NEEDS = (
 
 ROLE = "bartizan"
 DATABASE = "bartizan"
+_PR_SET_PDEATHSIG = 1
 STOP_SIGNAL = signal.SIGINT  # "fast": roll back what runs, write a checkpoint, leave
 
 # Written anew at each start, so the data directory never carries an older release's wishes.
@@ -93,7 +96,8 @@ class Postgres(Struct, frozen=True, kw_only=True):
         """Makes what is missing: password, cluster, configuration, socket directory. Idempotent."""
         password = self._password()
         for half_made in self.data.parent.glob(f"{self.data.name}.new-*"):
-            shutil.rmtree(half_made)
+            # A killed run's initdb dies with it, but not in the same instant: what it still writes goes next time.
+            shutil.rmtree(half_made, ignore_errors=True)
         if not self.data.exists():
             self._make_cluster(password)
         elif self.running() is None:
@@ -236,11 +240,18 @@ class Postgres(Struct, frozen=True, kw_only=True):
             user=user,
             group=group,
             extra_groups=None if user is None else [],
+            preexec_fn=_die_with_parent,
         )
         # --single ends with 0 even after a failed statement; its messages tell.
         if done.returncode != 0 or "ERROR:" in done.stderr or "FATAL:" in done.stderr:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise EngineTrouble(f"PostgreSQL's {command[0]} failed in {self.data.parent}: {last}")
+
+
+def _die_with_parent() -> None:
+    """Linux: initdb must not go on in a directory that the next run takes away. (Elsewhere it just ends by itself.)"""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _write_private(path: Path, text: str) -> None:

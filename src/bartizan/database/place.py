@@ -15,8 +15,8 @@ import os
 import pwd
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -64,7 +64,9 @@ def wheel(distribution: str, needs: tuple[str, ...]) -> Wheel:
     return Wheel(Path(str(found.locate_file(""))).resolve(), files)
 
 
-def place(data_dir: Path, sockets: Path, engines: dict[str, tuple[str, ...]], *, system: Path = SYSTEM) -> EnginePlace:
+def place(
+    data_dir: Path, sockets: Path, engines: Mapping[str, tuple[str, ...]], *, system: Path = SYSTEM
+) -> EnginePlace:
     """Decides, and makes, the place of `engines` (distribution → needed paths). Idempotent.
 
     `sockets` is made 0700 and, when root asks, belongs to the engines' uid: root enters it anyway.
@@ -131,7 +133,7 @@ def _engine_uid(system: Path) -> int:
     if kept.exists():
         return int(kept.read_text())
     taken = {entry.pw_uid for entry in pwd.getpwall()} | {entry.gr_gid for entry in grp.getgrall()}
-    taken |= {entry.stat().st_uid for entry in _processes()}
+    taken |= set(_uids_at_work())
     for uid in FREE_UIDS:
         if uid not in taken:
             fresh = kept.with_suffix(".new")
@@ -141,9 +143,11 @@ def _engine_uid(system: Path) -> int:
     raise EngineTrouble(f"No uid from {FREE_UIDS.start} on is free. Write one that is into {kept}.")
 
 
-def _processes() -> list[Path]:
-    proc = Path("/proc")
-    return [entry for entry in proc.iterdir() if entry.name.isdigit()] if proc.is_dir() else []
+def _uids_at_work() -> Iterator[int]:
+    """Linux: of all processes, so that a uid which some container lent out is not taken."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(FileNotFoundError):  # it ended meanwhile
+            yield entry.stat().st_uid
 
 
 def _copied(source: Wheel, engines: Path) -> Path:

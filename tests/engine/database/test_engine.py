@@ -37,7 +37,8 @@ def base() -> Iterator[Path]:
 async def answer(server: PostgresServer, sql: str) -> object:
     connection: asyncpg.Connection = await asyncpg.connect(server.url())  # type: ignore[no-untyped-call]  # theirs
     try:
-        return await connection.fetchval(sql)
+        found: object = await connection.fetchval(sql)  # type: ignore[no-untyped-call]  # theirs
+        return found
     finally:
         await connection.close()  # type: ignore[no-untyped-call]  # theirs
 

@@ -24,9 +24,7 @@ async def everything(store: PostgresStore) -> str:
             "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
         )
         texts = [
-            await handed.connection.fetchval(
-                f"SELECT coalesce(string_agg(t::text, E'\\n'), '') FROM {row['relname']} t"
-            )
+            await handed.connection.fetchval(f"SELECT string_agg(t::text, ' ') FROM {row['relname']} t") or ""
             for row in tables
         ]
         return "\n".join(texts)

@@ -14,6 +14,7 @@ from bartizan.database import migrate
 from bartizan.database.store import PostgresStore
 from bartizan.model.event import Event
 from bartizan.model.job import Job
+from bartizan.model.users import User
 from bartizan.protocol.refusal import Unavailable
 
 pytestmark = pytest.mark.engine
@@ -109,16 +110,19 @@ def test_the_pool_outlives_a_restart_of_the_server(how: str, engine_base: Path) 
     server.start()
     asyncio.run(migrate.upgrade(server.url()))
 
+    async def interrupted(store: PostgresStore, user: User) -> None:
+        async with store.transaction() as records:
+            await records.users.set_name(user.id, "lost")
+            getattr(server, how)()
+            await records.users.set_name(user.id, "lost too")
+
     async def work(store: PostgresStore) -> None:
         user = a_user()
         async with store.transaction() as records:
             await records.users.add(user, None)
         await asyncio.gather(*(store.ready() for _ in range(8)))  # every connection of the pool is open
         with pytest.raises(Unavailable):
-            async with store.transaction() as records:
-                await records.users.set_name(user.id, "lost")
-                getattr(server, how)()
-                await records.users.set_name(user.id, "lost too")
+            await interrupted(store, user)
         began = time.monotonic()
         assert not await store.ready()
         with pytest.raises(Unavailable):
