@@ -32,9 +32,9 @@ def run(at: Effective, servers: tuple[str, ...], process: str) -> int:
         return 0
     import uvloop
 
-    from bartizan.stack import wiring
+    from bartizan.stack.wiring import serve
 
-    uvloop.run(wiring.serve(at, servers, process))
+    uvloop.run(serve(at, servers, process))
     return 0
 
 

@@ -26,9 +26,7 @@ def as_table(value: Any) -> str:
     cells = [[_cell(row.get(name)) for name in names] for row in rows]
     widths = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
     lines = [[name.replace("_", " ") for name in names], *cells]
-    return "\n".join(
-        "  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    return "\n".join("  ".join(f"{cell:<{w}}" for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
 def status_lines(found: dict[str, Any] | None, data: Path) -> str:
