@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from secrets import token_urlsafe
 
-from bartizan.guard.policy import Denied, Grant, RoutePolicy, Who
+from bartizan.guard.policy import Grant, RoutePolicy, Who
 from bartizan.protocol.refusal import Refused, Unavailable
 from bartizan.protocol.web import cors, origins
 from bartizan.protocol.web.cors import Cors
@@ -93,7 +93,7 @@ def refusal(no: Refused | Unavailable, *, html: bool) -> tuple[int, list[tuple[s
         status, code, tell, more = 503, "unavailable", "try again in a moment", (("Retry-After", str(no.retry_after)),)
     else:
         status, code, tell = no.status, no.code, no.tell
-        more = no.headers if isinstance(no, Denied) else ()
+        more = no.headers
     if html:
         kind = "text/html; charset=utf-8"
         text = f"<!doctype html><title>{status}</title><h1>{status}</h1><p>{escape(tell)}</p>\n"

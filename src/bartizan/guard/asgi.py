@@ -116,7 +116,7 @@ class Guard(Kit[Starlette]):
         route = exchange.route
         if route is None:
             return receive
-        grant = await self.gate.admit_async(route, _guard_request(scope, headers))
+        grant = await self.gate.admit_async(route, guard_request(scope))
         if grant.form_due:
             receive = await _form_checked(scope, receive, route, grant)
         if grant.token is not None:
@@ -161,7 +161,9 @@ class _Headers:
         return ", ".join(values) if values else None
 
 
-def _guard_request(scope: Scope, headers: _Headers) -> GuardRequest:
+def guard_request(scope: Scope) -> GuardRequest:
+    """What the rules look at of an ASGI request, for who asks a Gate directly."""
+    headers = _Headers(scope)
     return GuardRequest(
         method=scope.get("method", "GET"),
         authorization=headers.every("authorization"),

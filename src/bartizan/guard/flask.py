@@ -10,6 +10,8 @@
 
 Every route must declare who may call it; what declares nothing is refused, and named in the log. In templates:
 `{{ csp_nonce() }}` for inline script and style elements, `{{ csrf_field() }}` in a form whose route has `csrf="form"`.
+
+A streamed answer is checked when it starts. Streams that last belong into ASGI, whose guard ends them with the session.
 """
 
 from __future__ import annotations

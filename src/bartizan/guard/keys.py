@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from http.client import HTTPException
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
@@ -124,8 +125,9 @@ class Watch:
             try:
                 self.poll()
                 stop.wait(max(0.0, _BREATH - (self._monotonic() - began)))
-            except (OSError, ValueError, InvalidToken) as error:
-                _log.warning("%s is not seen: %s", self.issuer, error)
+            except Exception as error:  # whatever it was: a dead thread would mean 503 until a restart
+                expected = isinstance(error, OSError | ValueError | InvalidToken)
+                _log.warning("%s is not seen: %s", self.issuer, error, exc_info=not expected)
                 stop.wait(_PAUSE)
 
     def poll(self) -> None:
@@ -203,13 +205,13 @@ class _Fetcher:
         try:
             line.request("GET", path, headers={"Host": parts.netloc, "Accept": "*/*"})
             answer = line.getresponse()
-            if answer.status != 200:
-                raise OSError(f"{path} answers {answer.status}")
             body = answer.read(_ANSWER_LIMIT + 1)
-        except ValueError as error:  # http.client raises some on garbage
-            raise OSError(str(error)) from error
+        except (HTTPException, ValueError) as error:  # garbage, which http.client does not count as OSError
+            raise OSError(f"{path} answers no HTTP: {error!r}") from error
         finally:
             line.close()
+        if answer.status != 200:
+            raise OSError(f"{path} answers {answer.status}")
         if len(body) > _ANSWER_LIMIT:
             raise OSError(f"{path} answers too much")
         return body

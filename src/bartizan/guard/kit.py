@@ -117,7 +117,7 @@ class Kit(Declaring, Generic[Application]):
         if isinstance(no, Denied) and no.code == "undeclared" and not self._named:
             self._named = True
             log.error("refused, as they declare no policy: %s", ", ".join(self.undeclared()))
-        log.info("refused %s: %s", name, no.note if isinstance(no, Refused) else no)
+        log.info("refused %r: %s", name, no.note if isinstance(no, Refused) else no)
 
     def _declared(self, view: object, name: str | None) -> RoutePolicy:
         found = policy_of(view)

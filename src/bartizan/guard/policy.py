@@ -17,7 +17,7 @@ from bartizan.guard.limiter import Limiter
 from bartizan.protocol.jose import LEEWAY, InvalidToken
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import bearer, csrf, origins
-from bartizan.protocol.web.cors import Cors
+from bartizan.protocol.web.cors import Cors, PublicRead
 from bartizan.protocol.web.limits import Per, Rate
 
 FORM_LIMIT = 1024 * 1024  # bytes of a form that the guard reads to find `_csrf`
@@ -50,6 +50,8 @@ class RoutePolicy(Struct, frozen=True, kw_only=True):
             raise ValueError("the guard limits per user or client: limits per address belong to the gateway")
         if self.limit is not None and self.who in (Who.PUBLIC, Who.OPTIONAL):
             raise ValueError("a limit per user needs a user: declare signed_in() or scopes()")
+        if isinstance(self.cors, PublicRead) and self.who in (Who.OPTIONAL, Who.SIGNED_IN):
+            raise ValueError("PublicRead() is for public() routes: name the origins that may come with a token")
 
     def __str__(self) -> str:
         words = [self.who.value if not self.scopes else "scopes " + " ".join(self.scopes)]
@@ -114,8 +116,7 @@ class Denied(Refused):
     """A refusal with the headers that its answer needs (WWW-Authenticate, Retry-After)."""
 
     def __init__(self, code: str, tell: str, note: str, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(code, tell, note, status=status)
-        self.headers = headers
+        super().__init__(code, tell, note, status=status, headers=headers)
 
 
 ANONYMOUS = Grant(token=None)

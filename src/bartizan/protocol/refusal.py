@@ -13,12 +13,15 @@ from uuid import UUID
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """An expected no. `code` is the field's standard error code (RFC 6749 §5.2, RFC 6750 §3.1, …)."""
 
-    def __init__(self, code: str, tell: str, note: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self, code: str, tell: str, note: str = "", *, status: int = 400, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
         super().__init__(f"{code}: {note or tell}")
         self.code = code
         self.tell = tell
         self.note = note or tell
         self.status = status
+        self.headers = headers  # that its answer needs, as WWW-Authenticate
 
 
 class Replayed(Exception):  # noqa: N818

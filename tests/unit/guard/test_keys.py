@@ -303,3 +303,31 @@ def test_install_teaches_the_whole_process(monkeypatch: pytest.MonkeyPatch) -> N
     assert socket.getaddrinfo("127.0.0.1", 80)[0][4][0] == "127.0.0.1"
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(("deep.id.localhost", server.getsockname()[1]), timeout=1).close()
+
+
+class Garbage(Handler):
+    def do_GET(self) -> None:
+        self.wfile.write(b"what?\r\n")
+
+
+def test_garbage_on_the_wire_is_an_absent_issuer_not_a_defect() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Garbage)
+    fetch = keys._Fetcher(f"http://127.0.0.1:{server.server_port}", "")
+    with serving(server), pytest.raises(OSError, match="no HTTP"):
+        fetch("/jwks", 1)
+
+
+def test_the_thread_outlives_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_PAUSE", 0.0)
+    watch, stop, faults = Watch("http://id.localhost:1"), threading.Event(), [RuntimeError("odd"), OSError(), None]
+
+    def poll() -> None:
+        fault = faults.pop(0)
+        if fault is None:
+            stop.set()
+            return
+        raise fault
+
+    monkeypatch.setattr(watch, "poll", poll)
+    watch._run(stop)
+    assert faults == []
