@@ -20,6 +20,8 @@ from bartizan.stack.origins import origins
 from bartizan.stack.schema import ClientRow, RouteRow
 from bartizan.worker.settings import InboxSettings, Security, SmtpSettings, WorkerSettings
 
+# Which of our servers share a process when `up` starts them: the one-machine default needs few (design §1).
+PROCESSES = {"web": ("auth", "frontend", "files"), "work": ("worker", "monitoring"), "agent": ("gateway",)}
 DEFAULT_CLIENT = ClientRow(id="app", kind="browser")
 _OIDC = ("openid", "profile", "email")
 _METHODS = {"browser": "client_secret_basic", "server": "client_secret_basic", "agent": "client_secret_basic"}
@@ -187,6 +189,7 @@ def monitoring(at: Effective) -> MonitoringSettings:
     app = next((row.to for row in at.config.route if row.to), "")
     return MonitoringSettings(
         sockets=at.socket(""),
+        processes=PROCESSES,
         envoy_admin=at.socket("envoy-admin.sock"),
         database_url=database_url(at),
         cache_url=cache_url(at),

@@ -34,7 +34,7 @@ MEANING = {
     "auth.scopes.*.cannot": "Said when an app does not ask for it: \"change or delete photos\".",
     "auth.client": "Apps that may ask for access. Those of the file are read-only in the console.",
     "auth.client[].id": "Its name in requests.",
-    "auth.client[].kind": "browser: your own pages · server: keeps a secret · native: on a device · agent: acts for itself.",
+    "auth.client[].kind": "browser: your own pages · server: keeps a secret · native: on a device · agent: for itself.",
     "auth.client[].name": "What people see.",
     "auth.client[].auth_method": "How it proves itself. Absent: what its kind does best.",
     "auth.client[].secret": "Where its secret lies. A browser client needs none: it is derived.",

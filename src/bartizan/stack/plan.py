@@ -21,8 +21,7 @@ from bartizan.stack.effective import Effective, secret
 from bartizan.stack.origins import origins
 from bartizan.stack.probes import engine, http, reachable
 
-WEB = ("auth", "frontend", "files")
-WORK = ("worker", "monitoring")
+WEB, WORK, AGENT = (compiled.PROCESSES[name] for name in ("web", "work", "agent"))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -45,6 +44,7 @@ def specs(plan: Plan) -> tuple[Spec, ...]:
         rows.append(_ours(plan, "work", WORK, WORK, needs=before))
     if False:
         rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
+    rows.append(_ours(plan, "work", WORK, WORK, needs=before))
     rows.append(_envoy(plan))
     if at.demo:
         rows.append(_demo(plan))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bartizan.protocol.secrets import to_base64url
 from bartizan.stack import compile as compiled
 from bartizan.stack import parts
 from bartizan.stack.effective import Effective
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bartizan.auth.ports import AuthPorts
     from bartizan.frontend.ports import FrontendPorts
     from bartizan.gateway.settings import OwnServer
+    from bartizan.model.job import JobRow
 
 log = structlog.get_logger()
 
@@ -89,7 +91,77 @@ def frontend(process: Process) -> None:
     process.doors.append(Door(app, at.socket("frontend.sock")))
 
 
-BUILDERS: dict[str, Callable[[Process], None]] = {"auth": auth, "frontend": frontend}
+def worker(process: Process) -> None:
+    """Runs the rows that it is handed; on localhost also catches the mail that it sends."""
+    from bartizan.worker.run import run
+
+    handed, at = process.parts, process.parts.at
+    takes_jobs = asyncio.Event()
+
+    def ready(now: bool) -> None:
+        (takes_jobs.set if now else takes_jobs.clear)()
+
+    rows = job_rows(handed)
+    process.checks["jobs"] = _set(takes_jobs)
+    process.run(run(compiled.worker(at), rows, compiled.database_url(at), handed.meter, stop=process.stop, ready=ready))
+    if compiled.has_inbox(at):
+        _inbox(process)
+
+
+def _inbox(process: Process) -> None:
+    from bartizan.worker.inbox.app import build
+    from bartizan.worker.inbox.box import Box
+    from bartizan.worker.inbox.sink import listening
+
+    handed, settings = process.parts, compiled.inbox(process.parts.at)
+    box = Box(settings, handed.clock, handed.chance)
+
+    async def catch() -> None:
+        async with listening(settings, box):
+            await process.stop.wait()
+
+    process.run(catch())
+    process.doors.append(Door(build(settings, box, handed.clock), handed.at.socket("inbox.sock")))
+
+
+def job_rows(handed: Parts) -> tuple[JobRow, ...]:
+    """Every server's jobs, a table each."""
+    from bartizan.auth import jobs as auth_jobs
+    from bartizan.auth.keys import SigningKeys
+    from bartizan.database import jobs as database_jobs
+    from bartizan.monitoring import jobs as monitoring_jobs
+
+    settings = compiled.auth(handed.at)
+    keys = SigningKeys(settings, handed.store, handed.ring, handed.clock, handed.chance)
+
+    async def sign(digest: bytes) -> str:
+        return (await keys.signer()).sign({"digest": to_base64url(digest)}, "seal+jwt")
+
+    return (
+        *database_jobs.rows(handed.store, handed.clock),
+        *auth_jobs.rows(settings, handed.store, handed.ring, handed.clock, handed.chance),
+        *monitoring_jobs.rows(handed.store, sign),
+    )
+
+
+def monitoring(process: Process) -> None:
+    from bartizan.monitoring.ports import MonitoringPorts
+    from bartizan.monitoring.server import Monitor, metrics_app, overview_app
+
+    handed, settings = process.parts, compiled.monitoring(process.parts.at)
+    ports = MonitoringPorts(meter=handed.meter, store=handed.store, clock=handed.clock)
+    monitor = Monitor(settings, ports)
+    process.run(monitor.run(process.stop))
+    process.doors.append(Door(metrics_app(monitor), (settings.host, settings.port)))
+    process.doors.append(Door(overview_app(monitor), handed.at.socket("monitoring.sock")))
+
+
+BUILDERS: dict[str, Callable[[Process], None]] = {
+    "auth": auth,
+    "frontend": frontend,
+    "worker": worker,
+    "monitoring": monitoring,
+}
 
 
 def auth_ports(handed: Parts) -> AuthPorts:
