@@ -24,6 +24,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 NINE = ("gateway", "auth", "frontend", "resource", "files", "worker", "cache", "database", "monitoring")
+LAYOUT = {"web": ("auth", "frontend", "files"), "work": ("worker", "monitoring"), "agent": ("gateway",)}
 EVENTS_EVERY = 30.0  # seconds: counting an hour of events costs a query
 PREFIX = "http.gateway."
 
@@ -48,6 +49,7 @@ class Scraper:
         self._database = Database(settings.database_url)
         self._events: list[tuple[datetime, str, int]] = []
         self._events_at = float("-inf")
+        self._names = set(settings.processes)  # and whoever was seen since: who leaves is missed
 
     async def close(self) -> None:
         await self._database.close()
@@ -55,7 +57,8 @@ class Scraper:
     async def look(self) -> Look:
         started = time.monotonic()
         settings = self._settings
-        names = sorted({*settings.processes, *(_process_name(p.name) for p in settings.sockets.glob("status-*.sock"))})
+        self._names |= {_process_name(path.name) for path in settings.sockets.glob("status-*.sock")}
+        names = sorted(self._names)
         async with asyncio.TaskGroup() as group:
             reports = [group.create_task(sources.process(settings.sockets / f"status-{name}.sock")) for name in names]
             gateway = group.create_task(sources.envoy(settings.envoy_admin)) if settings.envoy_admin else None
@@ -89,9 +92,8 @@ class Scraper:
     ) -> dict[str, bool]:
         """A server is ready when every process that runs it is. What nobody told us to watch is left out."""
         ready: dict[str, bool] = {"monitoring": True}
-        for name, servers in self._settings.processes.items():
-            report = processes.get(name)
-            for server in servers:
+        for name, report in processes.items():
+            for server in self._settings.processes.get(name) or servers_of(name):
                 if server != "monitoring":  # it answers: this is it
                     ready[server] = ready.get(server, True) and report is not None and report.ready
         if self._settings.envoy_admin is not None:
@@ -138,6 +140,11 @@ class Scraper:
             counts[code] = counts.get(code, 0) + number
         for code, number in counts.items():
             out.add("bartizan_events_last_hour", number, code=code)
+
+
+def servers_of(process: str) -> tuple[str, ...]:
+    """The layout of `up`, or the names of the servers themselves."""
+    return LAYOUT.get(process) or tuple(word for word in process.split("-") if word in NINE)
 
 
 def _gateway(out: Collected, report: GatewayReport) -> None:

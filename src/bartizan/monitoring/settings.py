@@ -18,7 +18,9 @@ class MonitoringSettings(Struct, frozen=True, kw_only=True):
     """`sockets` holds every `status-<process>.sock`; each answers `/metrics` and `/readyz`."""
 
     sockets: Path
-    processes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # "web": ("auth", "frontend", "files")
+    # Processes that must be there, and what each runs: {"web": ("auth", "frontend", "files")}. Others are found by
+    # their sockets; a name such as "auth-files" says what they run.
+    processes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     envoy_admin: Path | None = None  # Envoy's admin socket; None: the gateway is elsewhere
     database_url: str = ""  # for pg_stat_*: "" leaves them out
     cache_url: str = ""  # "unix:///…/valkey.sock" or "valkey://host:port"; "" leaves it out
