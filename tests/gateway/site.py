@@ -106,6 +106,11 @@ class Site:
     def log(self) -> Path:
         return Path(self.settings.access_log)
 
+    @property
+    def proc(self) -> Path:
+        assert self.process is not None
+        return Path("/proc") / str(self.process.pid)
+
     def start(self) -> None:
         envoy.prepare(self.settings)
         self.publish(published.JWT_FILE, published.jwt(self.settings, self.keys.jwks()))

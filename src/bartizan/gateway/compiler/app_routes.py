@@ -37,9 +37,10 @@ def _compiled(settings: GatewaySettings, route: AppRoute) -> Iterator[Json]:
             "route": {**action, **_rewritten(route)},
             "typed_per_filter_config": {**common, **extra},
             "metadata": parts.about(scope=route.scope),
-            "response_headers_to_add": _no_store(route),
+            "response_headers_to_add": [*_no_store(route), *parts.vary(policies.cors(route.cors_origins, _METHODS))],
         }
 
+    yield from parts.preflight(match, cluster, policies.cors(route.cors_origins, _METHODS))
     endless = parts.forward(cluster, timeout=0, cut=cut)
     if route.websocket:
         upgrade = {"upgrade_configs": [{"upgrade_type": "websocket", "enabled": True}]}
@@ -47,7 +48,7 @@ def _compiled(settings: GatewaySettings, route: AppRoute) -> Iterator[Json]:
     yield row("events", parts.with_headers(match, _EVENT_STREAM), endless, policies.body(route.body_limit))
     action = parts.forward(cluster, timeout=route.timeout, cut=0 if route.timeout else cut, retried=not route.stream)
     if route.stream:
-        yield parts.too_large(match, route.body_limit, policies.cors(route.cors_origins, _METHODS))
+        yield parts.too_large(match, cluster, route.body_limit, policies.cors(route.cors_origins, _METHODS))
         yield row("app", match, action, {})
     else:
         yield row("app", match, action, policies.body(route.body_limit))

@@ -37,9 +37,12 @@ def chain(settings: GatewaySettings) -> list[Json]:
     ]
 
 
+_BY_NAME = (scripts.PUBLIC, scripts.KEPT, scripts.PREFLIGHT, scripts.TOO_LARGE)
+
+
 def _authority(settings: GatewaySettings) -> Json:
     """A route that names no script gets the one of routes that look at the caller."""
-    sources = {which: _inline(scripts.cookie_script(settings, which)) for which in (scripts.PUBLIC, scripts.KEPT)}
+    sources = {which: _inline(scripts.cookie_script(settings, which)) for which in _BY_NAME}
     default = _inline(scripts.cookie_script(settings, scripts.AUTHORITY))
     return t.named(AUTHORITY, t.typed(t.LUA, default_source_code=default, source_codes=sources))
 

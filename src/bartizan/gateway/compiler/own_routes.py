@@ -33,7 +33,7 @@ def _row(settings: GatewaySettings, server: OwnServer, row: Route) -> Iterator[J
     match = parts.with_headers(_path(row.path), parts.one_of(methods))
     cors = _cors(settings, row)
     if row.stream:
-        yield parts.too_large(match, row.body_limit, cors)
+        yield parts.too_large(match, server.name, row.body_limit, cors)
     yield {
         "name": f"{server.name} {row.path}",
         "match": match,
@@ -50,6 +50,7 @@ def _row(settings: GatewaySettings, server: OwnServer, row: Route) -> Iterator[J
             **cors,
         },
         "metadata": _about(row),
+        "response_headers_to_add": parts.vary(cors),
     }
 
 

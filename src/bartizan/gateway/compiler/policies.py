@@ -43,6 +43,11 @@ def untouched() -> Json:
     return {filters.AUTHORITY: t.typed(t.LUA_ROUTE, disabled=True), **_unchecked()}
 
 
+def answered(script: str) -> Json:
+    """The request goes no further than to this script."""
+    return {filters.AUTHORITY: t.typed(t.LUA_ROUTE, name=script), **_unchecked()}
+
+
 def _unchecked() -> Json:
     return {
         published.JWT_FILTER: t.typed(t.JWT_ROUTE, disabled=True),
@@ -118,15 +123,15 @@ def body(limit_bytes: int) -> Json:
 
 def cors(origins: Iterable[str], methods: Iterable[str]) -> Json:
     """Exact origins, never credentials: a cookie never makes a cross-origin call (design §4)."""
-    return _cors([{"exact": origin} for origin in origins], methods, forward=False)
+    return _cors([{"exact": origin} for origin in origins], methods)
 
 
 def cors_anyone(methods: Iterable[str]) -> Json:
     """Public documents such as the JWKS: any origin may read, none with credentials."""
-    return _cors([{"safe_regex": {"regex": ".+"}}], methods, forward=False)
+    return _cors([{"safe_regex": {"regex": ".+"}}], methods)
 
 
-def _cors(matchers: list[Json], methods: Iterable[str], *, forward: bool) -> Json:
+def _cors(matchers: list[Json], methods: Iterable[str]) -> Json:
     if not matchers:
         return {}
     policy = t.typed(
@@ -136,7 +141,8 @@ def _cors(matchers: list[Json], methods: Iterable[str], *, forward: bool) -> Jso
         allow_headers=_ALLOWED_HEADERS,
         expose_headers=_EXPOSED,
         max_age=str(_PREFLIGHT_SECONDS),
-        forward_not_matching_preflights=forward,
+        # Envoy's own refusal would name methods and headers: an origin that is not listed gets no CORS header at all.
+        forward_not_matching_preflights=True,
     )
     return {filters.CORS: policy}
 

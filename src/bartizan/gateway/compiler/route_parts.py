@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bartizan.gateway.compiler import envoy_types as t
-from bartizan.gateway.compiler import policies
+from bartizan.gateway.compiler import policies, scripts
 from bartizan.gateway.compiler.envoy_types import Json
 
 # A quiet stream is cut after this; a busy one lives on. Uploads and downloads are never this long without a byte.
@@ -38,19 +38,45 @@ def forward(cluster: str, *, timeout: int, cut: int = 0, retried: bool = True) -
     return action
 
 
-def too_large(match: Json, limit_bytes: int, cors: Json) -> Json:
+def too_large(match: Json, cluster: str, limit_bytes: int, cors: Json) -> Json:
     """413 by the announced length, for bodies that go through unbuffered."""
     longer = {"name": "content-length", "range_match": {"start": limit_bytes + 1, "end": _MOST}}
-    return answer("too large", with_headers(match, longer), 413, extra=cors)
+    return _answered("too large", with_headers(match, longer), cluster, scripts.TOO_LARGE, cors)
 
 
-def answer(name: str, match: Json, status: int, *, extra: Json | None = None) -> Json:
+def preflight(match: Json, cluster: str, cors: Json) -> list[Json]:
+    """Ends at the gateway: the CORS filter answers a listed origin, a script the others."""
+    if not cors:
+        return []
+    asked = {"name": "access-control-request-method", "present_match": True}
+    listed = with_headers(match, one_of(["OPTIONS"]), asked)
+    return [_answered("preflight", listed, cluster, scripts.PREFLIGHT, cors)]
+
+
+def _answered(name: str, match: Json, cluster: str, script: str, cors: Json) -> Json:
+    """An answer with CORS headers. The filter does not look at routes with a direct answer, so this one names a cluster
+    that it never reaches."""
+    return {
+        "name": name,
+        "match": match,
+        "route": {"cluster": cluster},
+        "typed_per_filter_config": {**policies.answered(script), **cors},
+    }
+
+
+def vary(cors: Json) -> list[Json]:
+    """Fetch, "CORS protocol and HTTP caches": an answer that depends on the origin says so, to all."""
+    line = {"header": {"key": "vary", "value": "Origin"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}
+    return [line] if cors else []
+
+
+def answer(name: str, match: Json, status: int) -> Json:
     """An answer of the gateway itself; `answers.py` gives it its words."""
     return {
         "name": name,
         "match": match,
         "direct_response": {"status": status},
-        "typed_per_filter_config": {**policies.untouched(), **(extra or {})},
+        "typed_per_filter_config": policies.untouched(),
     }
 
 

@@ -8,6 +8,7 @@ from bartizan.gateway.settings import GatewaySettings
 from bartizan.protocol.web import cookies, origins
 
 AUTHORITY, PUBLIC, KEPT = "authority", "public", "kept"
+PREFLIGHT, TOO_LARGE = "preflight", "too_large"
 
 
 def cookie_script(settings: GatewaySettings, which: str) -> str:
