@@ -48,5 +48,5 @@ def sees(scopes: tuple[str, ...], user: User, settings: AuthSettings) -> str:
 
 def _sentence(parts: list[str]) -> str:
     """see other albums, change anything, or see your password → a sentence."""
-    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}{',' if len(parts) > 2 else ''} or {parts[-1]}"
+    text = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])}, or {parts[-1]}"
     return text[:1].upper() + text[1:] + "."

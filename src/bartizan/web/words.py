@@ -74,6 +74,15 @@ def initials(name: str) -> str:
     return (words[0][0] + words[-1][0]).upper()
 
 
+def short(name: str) -> str:
+    """For an app's tile: Print shop → Ps, Snapshots → Sn."""
+    words = name.split()
+    if not words:
+        return "?"
+    second = words[1][0] if len(words) > 1 else words[0][1:2]
+    return words[0][0].upper() + second.lower()
+
+
 def count(number: int) -> str:
     """1,204"""
     return f"{number:,}"
@@ -89,5 +98,6 @@ FILTERS = {
     "hour": hour,
     "second": second,
     "initials": initials,
+    "short": short,
     "count": count,
 }

@@ -28,7 +28,7 @@ async def change(visit: Visit) -> Response:
         if fields.get("end_others"):
             await records.sessions.end_all_of(user.id, "password.changed", but=visit.session.id)
         await records.events.record(trace.of(visit.request).event("password.changed", user_id=user.id))
-        told = Job(id=visit.desk.new_id(), kind="mail.password_changed", detail={"user": str(user.id)})
+        told = Job(id=visit.desk.new_id(), kind="mail.password_changed", detail={"user_id": str(user.id)})
         await records.jobs.enqueue(told)
         # A fresh proof: this browser's session gets a new secret, and a copied cookie of it is worth nothing.
         signed_in = await sso.start_session(records, user, visit.request, ports, visit.desk.settings)

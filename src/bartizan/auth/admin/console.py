@@ -41,7 +41,8 @@ class Told(Struct, frozen=True):
 
     @property
     def remark(self) -> str:
-        return " · ".join(part for part in (self.client_id or "", self.network) if part)
+        shown = self.client_id if self.client_id and self.client_id not in self.sentence else ""
+        return " · ".join(part for part in (shown, self.network) if part)
 
 
 async def page(
@@ -81,7 +82,7 @@ def _told(event: StoredEvent, user: User | None) -> Told:
     client = (
         Markup('<a href="/admin/clients/{0}">{0}</a>').format(event.client_id)
         if event.client_id
-        else escape("a client")
+        else escape("the account pages")
     )
     return Told(
         at=event.at,

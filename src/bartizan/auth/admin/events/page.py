@@ -28,28 +28,28 @@ NAMES = ("user", "code", "severity", "client", "before")
 
 async def show(visit: Visit) -> Response:
     query = body.query(visit.request)
-    chosen = {name: query.get(name).strip() for name in NAMES if query.get(name).strip()}
-    code, severity = chosen.get("code", ""), chosen.get("severity", "")
+    chosen = {name: query.get(name).strip()[:254] for name in NAMES}
+    filters = {name: value for name, value in chosen.items() if value and name != "before"}
+    code, severity = chosen["code"], chosen["severity"]
     if (code and code not in EVENTS) or (severity and severity not in set(Severity)):
         raise Refused("invalid_request", "There is no such kind of event.", "unknown code or severity")
     async with visit.desk.ports.store.reading() as records:
         clients = [client.id for client in await records.clients.all()]
-        user_id, known = await _user(records, chosen.get("user", ""))
+        user_id, known = await _user(records, chosen["user"])
         found = (
             await records.events.latest(
                 limit=PAGE + 1,
                 code=code,
                 severity=severity,
                 user_id=user_id,
-                client_id=chosen.get("client", "")[:128],
-                before=_time(chosen.get("before", "")),
+                client_id=chosen["client"],
+                before=_time(chosen["before"]),
             )
             if known
             else []
         )
         events = await console.tell(records, found[:PAGE])
-    older = {**chosen, "before": found[PAGE - 1].at.isoformat()} if len(found) > PAGE else None
-    filters = {name: value for name, value in chosen.items() if name != "before"}
+    older = {**filters, "before": found[PAGE - 1].at.isoformat()} if len(found) > PAGE else None
     return await console.page(
         visit,
         "events",

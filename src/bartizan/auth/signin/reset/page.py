@@ -70,7 +70,7 @@ class Reset:
             await records.users.set_verified(user.id)
             await records.sessions.end_all_of(user.id, "password.reset")
             await records.events.record(trace.of(request).event("password.reset", user_id=user.id))
-            told = Job(id=self._desk.new_id(), kind="mail.password_changed", detail={"user": str(user.id)})
+            told = Job(id=self._desk.new_id(), kind="mail.password_changed", detail={"user_id": str(user.id)})
             await records.jobs.enqueue(told)
         return True
 
