@@ -27,7 +27,6 @@ SETTINGS: dict[str, str] = {
     "port": "0",
     "unixsocketperm": "700",
     "protected-mode": "yes",
-    "maxmemory": "64mb",
     "maxmemory-policy": "noeviction",
     "save": "",
     "appendonly": "no",
@@ -46,6 +45,7 @@ class Valkey(Struct, frozen=True, kw_only=True):
     binaries: Path  # the directory that holds `valkey-server`
     home: Path  # its working directory: nothing is written there
     socket: Path
+    memory: int = 64 * 1024 * 1024  # bytes; full, it refuses to write
     uid: int | None = None
     gid: int | None = None
 
@@ -59,7 +59,8 @@ class Valkey(Struct, frozen=True, kw_only=True):
             self.socket.unlink(missing_ok=True)
 
     def command(self) -> list[str]:
-        flags = [word for name, value in SETTINGS.items() for word in (f"--{name}", value)]
+        settings = SETTINGS | {"maxmemory": str(self.memory)}
+        flags = [word for name, value in settings.items() for word in (f"--{name}", value)]
         return [
             str(self.binaries / "valkey-server"), *flags, "--dir", str(self.home), "--unixsocket", str(self.socket)
         ]  # fmt: skip

@@ -73,7 +73,7 @@ def place(
     """
     if os.geteuid() != 0:
         wheels = {name: wheel(name, needs) for name, needs in engines.items()}
-        _own_directory(data_dir, 0o700)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # one that is there keeps its mode
         _own_directory(sockets, 0o700)
         return EnginePlace(
             data=data_dir, sockets=sockets, roots={n: w.root for n, w in wheels.items()}, uid=None, gid=None
@@ -104,7 +104,7 @@ def _own_directory(path: Path, mode: int, uid: int | None = None) -> None:
 
 def _beside(data_dir: Path, system: Path) -> Path:
     """The data of this data directory, found by a mark inside it: it may be moved, but not copied."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     mark = data_dir / "instance"
     if not mark.exists():
         fresh = mark.with_suffix(".new")
