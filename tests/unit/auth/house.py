@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64encode
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import UUID
 
@@ -25,9 +25,10 @@ from tests.unit.auth.fakes import (
 from tests.unit.web.calling import Answer, calling
 
 from bartizan.auth import app, sso
-from bartizan.auth.ports import AuthPorts
+from bartizan.auth.ports import AuthPorts, Chance, Clock
 from bartizan.auth.settings import AuthSettings, ScopeText
 from bartizan.model.clients import AuthMethod, Client, Consent, Kind, Mode
+from bartizan.model.store import Store
 from bartizan.model.users import User
 from bartizan.protocol import jose, secrets
 from bartizan.protocol.oauth import pkce
@@ -115,30 +116,34 @@ def basic(client_id: str, secret: str) -> str:
     return "Basic " + b64encode(f"{quote(client_id)}:{quote(secret)}".encode()).decode()
 
 
+def ports(store: Store, clock: Clock, chance: Chance) -> AuthPorts:
+    return AuthPorts(
+        store=store,
+        limits=FakeLimits(),
+        replay=FakeReplay(),
+        ring=RING,
+        meter=FakeMeter(),
+        health=FakeHealth(),
+        clock=clock,
+        chance=chance,
+        passwords=FakePasswords(),
+    )
+
+
 class House:
-    def __init__(self, settings: AuthSettings = SETTINGS) -> None:
+    def __init__(self) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
-        self.settings = settings
-        self.ports = AuthPorts(
-            store=cast(Any, self.store),
-            limits=FakeLimits(),
-            replay=FakeReplay(),
-            ring=RING,
-            meter=FakeMeter(),
-            health=FakeHealth(),
-            clock=self.clock,
-            chance=FakeChance(),
-            passwords=FakePasswords(),
-        )
-        self.app = app.build(settings, self.ports)
+        self.settings = SETTINGS
+        self.ports = ports(cast(Any, self.store), self.clock, FakeChance())
+        self.app = app.build(SETTINGS, self.ports)
         self.loop = asyncio.new_event_loop()
         self.cookies: dict[str, str] = {}
         self.tables.users[USER.id] = USER
         for client in (BFF, PRINT_SHOP, PHONE, AGENT):
             self.tables.clients[client.id] = client
 
-    def __enter__(self) -> House:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
