@@ -21,6 +21,7 @@ from bartizan.gateway.settings import GatewaySettings
 NO_KEYS = '{"keys":[]}'
 _VALIDATE_SECONDS = 30
 _COMPLAINT = 600
+_LOG_FLUSH_MS = "1000"
 
 
 class NoEnvoy(Exception):  # noqa: N818 - a sentence for the operator
@@ -66,6 +67,8 @@ def command(settings: GatewaySettings, executable: Path | None = None) -> tuple[
         "--disable-hot-restart",
         "--concurrency",
         str(settings.concurrency),
+        "--file-flush-interval-msec",
+        _LOG_FLUSH_MS,
         "--log-level",
         "warning",
     )
