@@ -114,16 +114,28 @@ async def _end(within: Within, family: Family, verdict: Verdict, generation: int
         )
     )
     if theft:
-        at = await within.connection.fetchval("SELECT now()")
-        job = Job(
-            id=uuid7(int(at.timestamp() * 1000), within.chance(10)),
-            kind="mail.theft",
-            detail={
-                "user_id": str(family.user_id),
-                "client_id": family.client_id,
-                "session_id": str(family.session_id or ""),
-                "gid": str(family.id),
-                "at": at.isoformat(timespec="seconds"),
-            },
-        )
-        await PostgresJobs(within).enqueue(job)
+        await _mail(within, family)
+
+
+async def _mail(within: Within, family: Family) -> None:
+    """What the mail tells of the session is handed along, as that may have ended just now."""
+    row = await within.connection.fetchrow(
+        "SELECT now() AS at, device, network FROM (SELECT) AS one LEFT JOIN sessions ON sessions.id = $1",
+        family.session_id,
+    )
+    assert row is not None, "a left join keeps its left row"
+    at = row["at"]
+    job = Job(
+        id=uuid7(int(at.timestamp() * 1000), within.chance(10)),
+        kind="mail.theft",
+        detail={
+            "user_id": str(family.user_id),
+            "client_id": family.client_id,
+            "session_id": str(family.session_id or ""),
+            "gid": str(family.id),
+            "at": at.isoformat(timespec="seconds"),
+            "device": row["device"] or "",
+            "network": row["network"] or "",
+        },
+    )
+    await PostgresJobs(within).enqueue(job)
