@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hmac
 
-import structlog
 from msgspec import Struct
 
-from bartizan.auth.ports import AuthPorts
+from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
 from bartizan.model.clients import AuthMethod, Client, Kind
 from bartizan.model.limit import Limit
@@ -18,11 +17,10 @@ from bartizan.protocol import secrets
 from bartizan.protocol.oauth.credentials import NONE, Presented
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.refusal import Refused, Unavailable
+from bartizan.protocol.secrets import Ring
 
 _NOBODY = bytes(32)  # compared with where there is no secret; no SHA-256 is known to give it
 _NOTED = Limit(30, 60)  # events of refused clients, per address: more would only fill the table
-
-log = structlog.get_logger()
 
 
 class AuthenticatedClient(Struct, frozen=True):
@@ -36,18 +34,18 @@ class AuthenticatedClient(Struct, frozen=True):
         return self.client.id
 
 
-async def authenticate(presented: Presented, ports: AuthPorts, trace: Trace) -> AuthenticatedClient:
-    async with ports.store.reading() as records:
+async def authenticate(presented: Presented, server: AuthServer, trace: Trace) -> AuthenticatedClient:
+    async with server.ports.store.reading() as records:
         client = await records.clients.by_id(presented.client_id)
-    fault = _fault(presented, client, ports)
+    fault = _fault(presented, client, server.client_ring)
     if client is None or fault:
-        raise await _refuse(client, fault, ports, trace)
+        raise await _refuse(client, fault, server, trace)
     return AuthenticatedClient(client, proven=presented.method != NONE)
 
 
-def _fault(presented: Presented, client: Client | None, ports: AuthPorts) -> str:
+def _fault(presented: Presented, client: Client | None, ring: Ring) -> str:
     """Why not, or "". The secret is compared in every case."""
-    expected = _NOBODY if client is None else _expected(client, ports)
+    expected = _NOBODY if client is None else _expected(client, ring)
     same = hmac.compare_digest(secrets.fingerprint(presented.secret or ""), expected)
     if client is None:
         return "unknown client"
@@ -60,15 +58,16 @@ def _fault(presented: Presented, client: Client | None, ports: AuthPorts) -> str
     return "" if same else "wrong secret"
 
 
-def _expected(client: Client, ports: AuthPorts) -> bytes:
+def _expected(client: Client, ring: Ring) -> bytes:
     """The fingerprint of the right secret. The BFF's is derived from the ring, so none is at rest."""
     if client.kind is Kind.BROWSER and client.auth_method is not AuthMethod.NONE:
-        return secrets.fingerprint(secrets.client_secret(ports.ring.purpose("client"), client.id))
+        return secrets.fingerprint(secrets.client_secret(ring, client.id))
     return client.secret_fingerprint or _NOBODY
 
 
-async def _refuse(client: Client | None, fault: str, ports: AuthPorts, trace: Trace) -> Refused:
+async def _refuse(client: Client | None, fault: str, server: AuthServer, trace: Trace) -> Refused:
     """Notes it in the events, but not without end: an address that goes on is only counted."""
+    ports = server.ports
     ports.meter.count("client_refused")
     known = client.id if client is not None else None
     try:

@@ -22,6 +22,7 @@ class AuthServer(Struct, frozen=True, kw_only=True):
     ports: AuthPorts
     keys: SigningKeys
     refresh_ring: Ring
+    client_ring: Ring  # from which the BFF's secret is derived
 
     def new_id(self) -> UUID:
         return uuid7(int(self.ports.clock().timestamp() * 1000), self.ports.chance(10))
@@ -49,4 +50,5 @@ def build(settings: AuthSettings, ports: AuthPorts) -> AuthServer:
         ports=ports,
         keys=SigningKeys(settings, ports.store, ports.ring, ports.clock, ports.chance),
         refresh_ring=ports.ring.purpose(refresh.PURPOSE),
+        client_ring=ports.ring.purpose("client"),
     )

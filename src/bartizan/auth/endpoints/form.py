@@ -23,7 +23,7 @@ async def parameters(request: Request) -> Parameters:
 
 async def client(request: Request, sent: Parameters, server: AuthServer) -> AuthenticatedClient:
     claimed = presented(request.headers.getlist("authorization"), sent)
-    return await clients.authenticate(claimed, server.ports, trace.of(request))
+    return await clients.authenticate(claimed, server, trace.of(request))
 
 
 def respond(answer: Answer) -> Response:
