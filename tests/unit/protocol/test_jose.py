@@ -18,7 +18,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from bartizan.protocol import jose
 from bartizan.protocol.jose import InvalidToken, KeySet, Signer, key_set, verify
-from bartizan.protocol.secrets import to_base64url
+from bartizan.protocol.secrets import from_base64url, to_base64url
 
 NOW = 1_893_456_000  # 1 January 2030
 ISSUER, AUDIENCE = "http://id.localhost:8080", "http://app.localhost:8080"
@@ -165,6 +165,14 @@ def test_j6_size_is_refused_cheaply(token: str) -> None:
     assert time.perf_counter() - start < 0.05
 
 
+def test_j6_the_limit_is_exact_and_only_the_feed_raises_it() -> None:
+    token = signed(HEADER, CLAIMS | {"x": "y" * 12_100})
+    assert len(token) > jose.TOKEN_LIMIT
+    assert refused(token) == "too long"
+    assert check(token, limit=len(token))
+    assert refused(token, limit=len(token) - 1) == "too long"
+
+
 @pytest.mark.parametrize("depth", [10, 1_000, 5_800])
 def test_j6_deep_json_is_refused(depth: int) -> None:
     refused(signed("[" * depth))
@@ -237,6 +245,13 @@ def test_a_token_without_end_is_refused_unless_it_counts_by_iat() -> None:
     )
 
 
+def test_a_signature_has_one_length() -> None:
+    message, signature = TOKEN.rsplit(".", 1)
+    raw = from_base64url(signature)
+    for longer in (raw[:32] + b"\0" + raw[32:], b"\0" + raw, raw + b"\0", raw[:-1], b""):
+        assert refused(f"{message}.{to_base64url(longer)}") == "signature does not match"
+
+
 @given(st.integers(0, 2_000), st.characters(min_codepoint=32, max_codepoint=300))
 def test_one_changed_character_is_refused(at: int, other: str) -> None:
     token = TOKEN
@@ -274,6 +289,9 @@ def test_key_sets_take_only_what_they_know() -> None:
         None,
     ]
     assert set(key_set({"keys": [*odd, good]}).by_kid) == {"ES256"}
+    stranger: dict[str, Any] = dict(ECKey.generate_key("P-256").as_dict(private=True))
+    second = jose.public_part(stranger) | {"kid": "ES256", "alg": "ES256"}
+    assert check(TOKEN, key_set({"keys": [good, second]}))  # one kid twice: the first is meant
     assert key_set({"keys": [{name: v for name, v in good.items() if name != "alg"}]}).by_kid["ES256"].alg == "ES256"
     lists: list[dict[str, Any]] = [{}, {"keys": {}}, {"keys": None}]
     for broken in lists:
