@@ -5,32 +5,60 @@ It owns its transactions, and answers after their commit: theft that could not b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import astuple
 
-from bartizan.database.connection import Within
+from bartizan.database.coalesce import Coalescer
+from bartizan.database.connection import Row, Within
 from bartizan.database.ending import FAMILY, end_families, end_sessions
 from bartizan.database.events import PostgresEvents
 from bartizan.database.families import COLUMNS, LIVING
 from bartizan.database.jobs_port import PostgresJobs
 from bartizan.database.presented import Standing, Verdict, judge
-from bartizan.database.rows import read
+from bartizan.database.rows import names, read
 from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
 from bartizan.model.job import Job
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import uuid7
 
-_ROTATE = f"""
-    UPDATE families SET
-        generation = generation + 1, key_id = $4, rotated_at = now(),
-        idle_until = least(now() + make_interval(secs => $5), absolute_until),
+_NEXT = """
+        generation = families.generation + 1, key_id = asked.key_id, rotated_at = now(),
+        idle_until = least(now() + make_interval(secs => asked.idle_seconds), absolute_until),
         graced_run = CASE WHEN graced THEN graced_run ELSE 0 END, graced = false
-    WHERE id = $1 AND generation = $2 AND client_id = $3 AND {LIVING}
-    RETURNING {COLUMNS}, now() AS now
+"""
+_OK = f"""
+    families.id = asked.id AND families.generation = asked.generation AND families.client_id = asked.client_id
+    AND {LIVING}
+"""
+_RETURN = names(Family, prefix="families.")
+
+_ROTATE = f"""
+    UPDATE families SET {_NEXT}
+    FROM (SELECT $1::uuid AS id, $2::int AS generation, $3::text AS client_id, $4::text AS key_id,
+                 $5::int AS idle_seconds) AS asked
+    WHERE {_OK}
+    RETURNING {_RETURN}, now() AS now
+"""
+
+# Locked in id order, those that somebody holds passed over: no deadlock, and no waiting for one among many.
+_ROTATE_MANY = f"""
+    WITH asked AS MATERIALIZED (
+        SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::int[])
+        AS asked (id, generation, client_id, key_id, idle_seconds)
+    ), held AS MATERIALIZED (
+        SELECT id FROM families WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE families SET {_NEXT}
+    FROM asked JOIN held USING (id)
+    WHERE {_OK}
+    RETURNING {_RETURN}, now() AS now
 """
 
 # clock_timestamp(): the lock may have been waited for, and the grace runs from the commit that was waited for.
@@ -51,23 +79,56 @@ class Opens(Protocol):
     def __call__(self, *, transaction: bool) -> AbstractAsyncContextManager[Within]: ...
 
 
+class Asked(Struct, frozen=True):
+    """One presented token, its client, MAC and proof passed."""
+
+    family_id: UUID
+    generation: int
+    client_id: str
+    key_id: str
+    idle_seconds: int
+
+
 class PostgresRotations:
+    """A first try shares its statement with others; a second goes alone, as it may have been passed over."""
+
     def __init__(self, within: Opens) -> None:
         self._within = within
+        self._shared: Coalescer[Asked, Rotation | None] = Coalescer(self._rotate_many)
 
     async def rotate(
         self, family_id: UUID, generation: int, client_id: str, *, key_id: str, idle_seconds: int
     ) -> Rotation:
+        asked = Asked(family_id, generation, client_id, key_id, idle_seconds)
+        rotation = await self._shared.ask(asked)
         for _ in range(3):
-            async with self._within(transaction=False) as handed:
-                row = await handed.connection.fetchrow(_ROTATE, family_id, generation, client_id, key_id, idle_seconds)
-            if row is not None:
-                return Rotation(outcome=Outcome.ROTATED, family=read(Family, row), now=row["now"])
-            async with self._within(transaction=True) as handed:
-                answer = await _missed(handed, family_id, generation, client_id)
-            if answer is not None:
-                return answer
+            if rotation is None:
+                async with self._within(transaction=True) as handed:
+                    rotation = await _missed(handed, family_id, generation, client_id)
+            if rotation is not None:
+                return rotation
+            rotation = await self._rotate(asked)
         raise Unavailable("database", 1)  # it would have rotated and was beaten to it thrice
+
+    async def _rotate(self, asked: Asked) -> Rotation | None:
+        async with self._within(transaction=False) as handed:
+            row = await handed.connection.fetchrow(_ROTATE, *astuple(asked))
+        return None if row is None else _rotated(row)
+
+    async def _rotate_many(self, asked: Sequence[Asked]) -> list[Rotation | None]:
+        """Each family once: a twin finds its answer in the row, as grace, right after."""
+        if len(asked) == 1:
+            return [await self._rotate(asked[0])]
+        first = {one.family_id: one for one in reversed(asked)}
+        async with self._within(transaction=False) as handed:
+            columns = [list(column) for column in zip(*map(astuple, first.values()), strict=True)]
+            rows = await handed.connection.fetch(_ROTATE_MANY, *columns)
+        rotated = {row["id"]: _rotated(row) for row in rows}
+        return [rotated.get(one.family_id) if first[one.family_id] is one else None for one in asked]
+
+
+def _rotated(row: Row) -> Rotation:
+    return Rotation(outcome=Outcome.ROTATED, family=read(Family, row), now=row["now"])
 
 
 async def _missed(within: Within, family_id: UUID, generation: int, client_id: str) -> Rotation | None:

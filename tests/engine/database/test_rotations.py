@@ -92,6 +92,46 @@ def test_fifty_at_once_rotate_once_and_all_get_the_same_successor(database_url: 
     within(database_url, work, acquire_seconds=30)
 
 
+def test_many_families_at_once_share_statements_and_none_gets_anothers_answer(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        families = [await started(store, bff=True) for _ in range(60)]
+        for generation in range(1, 6):
+            asked = [family for family in families for _ in range(3)]
+            answers = await asyncio.gather(*(present(store, family, generation) for family in asked))
+            for family, answer in zip(asked, answers, strict=True):
+                assert answer.outcome in (Outcome.ROTATED, Outcome.GRACE)
+                assert answer.family is not None
+                assert (answer.family.id, answer.family.generation) == (family.id, generation + 1)
+            assert [answer.outcome for answer in answers].count(Outcome.ROTATED) == len(families)
+
+    within(database_url, work, acquire_seconds=30)
+
+
+def test_one_bad_token_in_a_batch_harms_nobody(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        families = [await started(store) for _ in range(10)]
+        for family in families[:3]:
+            for generation in (1, 2):
+                await present(store, family, generation)
+        answers = await asyncio.gather(*(present(store, family, 1) for family in families))
+        assert [answer.outcome for answer in answers] == [Outcome.THEFT] * 3 + [Outcome.ROTATED] * 7
+
+    within(database_url, work)
+
+
+def test_a_batch_passes_over_what_somebody_holds(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        families = [await started(store) for _ in range(6)]
+        async with store.within(transaction=True) as handed:
+            await handed.connection.execute("SELECT FROM families WHERE id = $1 FOR NO KEY UPDATE", families[0].id)
+            tasks = [asyncio.create_task(present(store, family, 1)) for family in families]
+            done = await asyncio.wait_for(asyncio.gather(*tasks[1:]), 2)
+            assert not tasks[0].done()
+        assert {answer.outcome for answer in (*done, await tasks[0])} == {Outcome.ROTATED}
+
+    within(database_url, work)
+
+
 def test_unknown_family_or_other_client_touches_nothing(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         family, other = await started(store), await started(store)

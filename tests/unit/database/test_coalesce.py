@@ -1,0 +1,70 @@
+"""Batches: what waits shares, a failure is each one's own, who hung up costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from bartizan.database.coalesce import Coalescer
+
+
+def test_what_waits_shares_the_next_run_and_order_is_kept() -> None:
+    batches: list[list[int]] = []
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        batches.append(list(asked))
+        await asyncio.sleep(0)
+        return [number * 10 for number in asked]
+
+    async def work() -> list[int]:
+        shared = Coalescer(run, batch=4, at_once=1)
+        return list(await asyncio.gather(*(shared.ask(number) for number in range(10))))
+
+    assert asyncio.run(work()) == [number * 10 for number in range(10)]
+    assert batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_failed_batch_is_run_one_by_one() -> None:
+    async def run(asked: Sequence[int]) -> list[int]:
+        if 3 in asked:
+            raise ValueError("three")
+        return list(asked)
+
+    async def work() -> list[int | BaseException]:
+        shared = Coalescer(run, batch=8, at_once=1)
+        return list(await asyncio.gather(*(shared.ask(number) for number in range(5)), return_exceptions=True))
+
+    answers = asyncio.run(work())
+    assert [answer for answer in answers if isinstance(answer, int)] == [0, 1, 2, 4]
+    assert isinstance(answers[3], ValueError)
+
+
+def test_who_hung_up_is_left_out_and_the_rest_is_answered() -> None:
+    seen: list[int] = []
+
+    async def work() -> int:
+        gate = asyncio.Event()
+
+        async def run(asked: Sequence[int]) -> list[int]:
+            seen.extend(asked)
+            await gate.wait()
+            return list(asked)
+
+        shared = Coalescer(run, at_once=1)
+        first, second, third = (asyncio.create_task(shared.ask(number)) for number in range(3))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        fourth = asyncio.create_task(shared.ask(3))
+        fifth = asyncio.create_task(shared.ask(4))
+        await asyncio.sleep(0)
+        for hung_up in (first, fourth):
+            hung_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await fourth
+        gate.set()
+        return sum(await asyncio.gather(second, third, fifth))
+
+    assert asyncio.run(work()) == 1 + 2 + 4
+    assert 3 not in seen
