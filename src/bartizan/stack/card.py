@@ -59,9 +59,10 @@ def render(card: Card, look: Style) -> str:
     if card.setup:
         lines += [f"  {look.title('Make yourself the administrator')} (works once, until {card.setup_until})"]
         lines += [f"  {look.link(card.setup)}", ""]
-    lines += [_place(row, look) for row in card.places]
+    far = max((len(url) for _, url, remark in card.places if remark), default=0)
+    lines += [_place(row, far, look) for row in card.places]
     if card.people:
-        lines += ["", *_people(card.people, look)]
+        lines += ["", *_people(card.people, far, look)]
     if card.notes:
         lines += ["", *(f"  {look.lantern('!')}  {note}" for note in card.notes)]
     lines += ["", f"  Stop with Ctrl-C. Start afresh with {card.reset}. Data is in {card.data}", ""]
@@ -79,15 +80,16 @@ def _stone(part: str, look: Style) -> str:
     return look.stone(left) + look.lantern(slit) + look.stone(right) if slit else look.stone(part)
 
 
-def _place(row: tuple[str, str, str], look: Style) -> str:
+def _place(row: tuple[str, str, str], far: int, look: Style) -> str:
     word, url, remark = row
-    gap = " " * max(3, 37 - len(url)) if remark else ""
+    gap = " " * (far + 3 - len(url)) if remark else ""
     return f"  {word:<12} {look.link(url)}{gap}{look.dim(remark)}".rstrip()
 
 
-def _people(people: tuple[tuple[str, str, str], ...], look: Style) -> list[str]:
+def _people(people: tuple[tuple[str, str, str], ...], far: int, look: Style) -> list[str]:
+    """Their remarks stand below those of the places, where there is room."""
     wide = max(len(email) for email, _, _ in people)
-    long = max(len(word) for _, word, _ in people)
+    long = max(*(len(word) for _, word, _ in people), far - wide - 3)
     lines = []
     for number, (email, word, remark) in enumerate(people):
         first = "Sign in as" if number == 0 else ""

@@ -7,8 +7,7 @@ from importlib.resources import files
 
 from msgspec import Struct
 
-# Short plain words, none of which can be misheard for another; four of them hold 28 bits for a start that lives hours
-# on loopback, behind the sign-in limits.
+# Short plain words; four of them are enough for a start that lives hours, on loopback, behind the sign-in limits.
 _WORDS = files("bartizan").joinpath("stack/words.txt").read_text(encoding="ascii").split()
 
 
@@ -22,7 +21,7 @@ class Person(Struct, frozen=True):
 PEOPLE = (
     Person("Alice", "alice@example.com", "has photos"),
     Person("Bob", "bob@example.com", "has none yet"),
-    Person("Carol", "carol@example.com", "locked, to see that page", locked=True),
+    Person("Carol", "carol@example.com", "locked", locked=True),
 )
 
 

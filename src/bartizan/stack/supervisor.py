@@ -26,7 +26,7 @@ NINE = ("auth", "resource", "frontend", "gateway", "files", "cache", "database",
 NOTHING: dict[str, object] = {"ready": False, "ready_seconds": None, "urls": {}, "servers": []}
 _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both within the three promised
 _STORES_GRACE = 1.0
-_TRIES = 6
+_TRIES = 3
 _SWEEP = 300.0
 
 

@@ -1,0 +1,130 @@
+"""Config → each server's settings: what the file leaves out is the safe choice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bartizan.gateway.settings import Access
+from bartizan.model.clients import AuthMethod, Kind
+from bartizan.protocol.secrets import client_secret, fingerprint
+from bartizan.stack import compile as compiled
+from bartizan.stack import effective, sources
+from bartizan.stack.config import BrokenConfig, parse
+from bartizan.stack.effective import Effective, add_ring_key, read, ring, ring_file, save
+from bartizan.stack.home import Home
+from bartizan.stack.schema import Config
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    home = Home(tmp_path / "data")
+    home.open()
+    return home.data
+
+
+def at(data: Path, config: Config) -> Effective:
+    return Effective(config=config, data=str(data), sockets="/s", engines=str(data), base=str(data.parent))
+
+
+def demo(data: Path) -> Effective:
+    (data / "keys" / "shop").write_text("hush")
+    places = {
+        "printshop_secret": str(data / "keys" / "shop"),
+        "api": "unix:/s/api.sock",
+        "printshop": "unix:/s/shop.sock",
+        "spa": "/spa",
+    }
+    return at(data, sources.demo(port=8080, https=False, mode="cookie", places=places))
+
+
+def test_without_a_client_of_kind_browser_there_is_one_with_a_derived_secret(data: Path) -> None:
+    ring_file(data)
+    here = at(data, Config())
+    (client,) = compiled.clients(here, ring(here))
+    assert client.kind is Kind.BROWSER
+    assert client.redirect_uris == ("http://app.localhost:8080/bff/callback",)
+    derived = client_secret(ring(here).purpose("client"), client.id)
+    assert client.secret_fingerprint == fingerprint(derived), "auth and frontend derive the same one"
+    assert compiled.frontend(here).client_id == client.id
+
+
+def test_the_demos_clients(data: Path) -> None:
+    ring_file(data)
+    here = demo(data)
+    spa, shop = compiled.clients(here, ring(here))
+    assert spa.first_party
+    assert not shop.first_party, "a third party asks for consent"
+    assert shop.auth_method is AuthMethod.BASIC
+    assert shop.secret_fingerprint == fingerprint("hush")
+    assert shop.audience == ("http://app.localhost:8080",)
+    assert {client.owner for client in (spa, shop)} == {"file"}
+
+
+def test_routes_become_the_gateways(data: Path) -> None:
+    api, views, spa = compiled.gateway(demo(data), ()).app_routes
+    assert api.access is views.access is Access.REQUIRED
+    assert api.cors_origins == ("http://print.localhost:8080",), "`clients` stands for their origins, exactly"
+    assert views.csrf == "form"
+    assert spa.access is Access.PUBLIC, "it must load before anybody can sign in"
+    assert spa.to == "unix:/s/frontend.sock"
+
+
+def test_an_spa_row_may_demand_sign_in(data: Path) -> None:
+    config = parse('[[route]]\npath = "/"\nspa = "http://localhost:5173"\nrequire = "openid"')
+    (row,) = compiled.gateway(at(data, config), ()).app_routes
+    assert row.access is Access.REQUIRED
+    assert row.websocket, "a development server reloads over one"
+
+
+def test_lifetimes_travel_to_everybody_who_needs_them(data: Path) -> None:
+    config = parse(
+        '[auth]\naccess_token_lifetime = "10m"\n[database]\nurl = "postgresql://h/x"\n[privacy]\nretention="7d"'
+    )
+    here = at(data, config)
+    assert compiled.auth(here).access_token_lifetime == 600
+    assert compiled.database(here).ended_seconds == 660, "the list of the ended outlives the last token"
+    assert compiled.database(here).retention_days == compiled.worker(here).keep_days == 7
+    assert compiled.gateway(here, ()).access_token_lifetime == 600
+
+
+def test_without_a_mail_server_the_dev_inbox_catches_all(data: Path) -> None:
+    here = at(data, Config())
+    assert compiled.has_inbox(here)
+    assert compiled.smtp(here).socket == Path("/s/smtp.sock")
+    real = parse('[worker.mail]\nhost = "m.example"\nsender = "a@b.example"')
+    assert not compiled.auth(at(data, real)).dev_inbox
+    assert compiled.smtp(at(data, real)).host == "m.example"
+
+
+def test_references_are_followed_and_their_absence_is_told(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = at(data, parse('[database]\nurl = { env = "BZ_DB" }\n[cache]\nurl = { file = "cache.url" }'))
+    monkeypatch.setenv("BZ_DB", "postgresql://u:p@h/x")
+    (data.parent / "cache.url").write_text("valkey://h:1/0\n")
+    assert compiled.database_url(here) == "postgresql://u:p@h/x"
+    assert compiled.cache_url(here) == "valkey://h:1/0", "relative to the file"
+    monkeypatch.delenv("BZ_DB")
+    with pytest.raises(BrokenConfig, match="has no BZ_DB"):
+        compiled.database_url(here)
+
+
+def test_the_key_ring_is_made_once_0600_and_grows_at_the_top(data: Path) -> None:
+    path = ring_file(data)
+    assert path.stat().st_mode & 0o777 == 0o600
+    first = ring(at(data, Config())).keys
+    assert ring(at(data, Config())).keys == first
+    name = add_ring_key(path)
+    both = ring(at(data, Config())).keys
+    assert both[0][0] == name
+    assert both[1:] == first
+
+
+def test_what_children_are_handed_holds_no_secret(data: Path) -> None:
+    here = demo(data)
+    path = save(here)
+    assert read(path) == here
+    assert "hush" not in path.read_text()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert os.fspath(effective.home(here).data) == here.data
