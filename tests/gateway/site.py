@@ -115,6 +115,9 @@ class Site:
         envoy.prepare(self.settings)
         self.publish(published.JWT_FILE, published.jwt(self.settings, self.keys.jwks()))
         self.publish(published.ENDED_FILE, published.ended(()))
+        self.start_envoy()
+
+    def start_envoy(self) -> None:
         with (self.directory / "envoy.log").open("wb") as log:
             self.process = subprocess.Popen(
                 envoy.command(self.settings), stdout=log, stderr=log, start_new_session=True

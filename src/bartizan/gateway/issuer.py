@@ -1,0 +1,67 @@
+"""Flows §7: what the agent fetches of the issuer, the keys kept as they came, for Envoy takes JWKS and not our objects."""
+
+from __future__ import annotations
+
+import json
+from http.client import HTTPException
+from time import monotonic
+from urllib.parse import urlsplit
+
+from bartizan.gateway.settings import GatewaySettings
+from bartizan.guard import localhost
+from bartizan.guard.keys import FEED_PATH
+from bartizan.protocol.jose import KeySet, public_part
+
+JWKS_PATH = "/jwks"
+_ANSWER_LIMIT = 4 * 1024 * 1024
+
+
+class Issuer:
+    """The `Fetch` that a Watch is given: GET from the auth server, by socket or by name."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._parts = urlsplit(settings.id_origin)
+        address = settings.auth_address
+        self._dialled = self._parts if address.startswith("unix:") else urlsplit(address)
+        self._socket = address if address.startswith("unix:") else ""
+        self._jwks: list[dict[str, str]] = []
+        self.answered_at = float("-inf")  # monotonic, of the feed
+
+    def __call__(self, path: str, timeout: float) -> bytes:
+        body = self._get(path, timeout)
+        if path == JWKS_PATH:
+            self._remember(body)
+        elif path.startswith(FEED_PATH):
+            self.answered_at = monotonic()
+        return body
+
+    def jwks(self, held: KeySet) -> str:
+        """The keys that verified as keys, their public members alone, always in one order: equal sets, equal text."""
+        keys = [
+            public_part(key) | {"alg": held.by_kid[key["kid"]].alg}
+            for key in self._jwks
+            if key.get("kid") in held.by_kid
+        ]
+        return json.dumps({"keys": sorted(keys, key=lambda key: key["kid"])}, sort_keys=True)
+
+    def _remember(self, body: bytes) -> None:
+        document = json.loads(body)
+        keys = document.get("keys") if isinstance(document, dict) else None
+        self._jwks = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+
+    def _get(self, path: str, timeout: float) -> bytes:
+        dialled = self._dialled
+        line = localhost.connection(
+            dialled.scheme, dialled.hostname or "", dialled.port, timeout=timeout, address=self._socket
+        )
+        try:
+            line.request("GET", path, headers={"Host": self._parts.netloc, "Accept": "*/*"})
+            answer = line.getresponse()
+            body = answer.read(_ANSWER_LIMIT + 1)
+        except (HTTPException, ValueError) as error:
+            raise OSError(f"{path} answers no HTTP: {error!r}") from error
+        finally:
+            line.close()
+        if answer.status != 200 or len(body) > _ANSWER_LIMIT:
+            raise OSError(f"{path} answers {answer.status} with {len(body)} bytes")
+        return body

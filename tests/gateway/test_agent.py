@@ -1,0 +1,154 @@
+"""Flows §7: from the feed to a refusal at the real Envoy, and closed whenever the feed is not seen."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec import json
+from msgspec.structs import replace
+from structlog.testing import capture_logs
+
+from bartizan.gateway import envoy
+from bartizan.gateway.agent import MOST_ENDED, Agent
+from bartizan.gateway.compiler import published
+from bartizan.guard import keys as guard_keys
+from tests.gateway.conftest import TEMPLATE
+from tests.gateway.issuer import FakeIssuer
+from tests.gateway.site import Keys, make_site
+
+
+class Running:
+    """A gateway with its agent in a thread of its own, before an issuer that can be played with."""
+
+    def __init__(self) -> None:
+        site = make_site(TEMPLATE, own=("auth", "inbox", "frontend", "files"), apps=("api",))
+        site.settings = replace(site.settings, auth_address=f"unix:{site.directory}/issuer.sock")
+        self.site = site
+        self.issuer = FakeIssuer(site.directory / "issuer.sock", site.settings.id_origin, site.keys)
+        self.agent = Agent(site.settings)
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def start(self) -> None:
+        envoy.prepare(self.site.settings)
+        self._thread.start()
+        self.site.start_envoy()
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self.agent.run(self._stop))
+        self._loop.close()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self.issuer.shutdown()
+        self.issuer.server_close()
+        self.site.stop()
+
+    def status(self, **claims: object) -> int:
+        return self.site.ask("GET", "/api/x", {"Authorization": f"Bearer {self.site.keys.token(**claims)}"}).status
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    made = Running()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+def test_it_opens_when_the_feed_is_seen(running: Running) -> None:
+    within(3, lambda: running.status() == 200)
+    assert running.agent.ready
+    assert running.agent.seen_age() < 5
+    assert running.issuer.hosts == {running.site.host("id")}
+
+
+def test_ended_is_refused_within_two_seconds(running: Running) -> None:
+    within(3, lambda: running.status(gid="to-be-ended") == 200)
+    running.issuer.ended.add("to-be-ended")
+    within(2, lambda: running.status(gid="to-be-ended") == 401)
+    assert running.status(gid="another") == 200
+
+
+def test_a_key_that_is_swapped_is_gone_within_two_seconds(running: Running) -> None:
+    within(3, lambda: running.status() == 200)
+    old, fresh = running.site.keys, Keys(running.site.settings.id_origin, running.site.settings.app_origin, kid="fresh")
+    within(6, lambda: running.agent._watch._monotonic() - running.agent._watch._keys_tried > 5)
+    running.issuer.published, running.issuer.signing = [fresh], fresh
+    within(2, lambda: running.status() == 401)
+    running.site.keys = fresh
+    assert running.status() == 200
+    assert old is not fresh
+
+
+def test_unseen_closes_and_seen_opens_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    within(3, lambda: running.status() == 200)
+    monkeypatch.setattr(guard_keys, "UNSEEN", 1)
+    running.issuer.away = True
+    within(4, lambda: running.status() == 503)
+    assert not running.agent.ready
+    assert running.site.ask("GET", "/open/x").status == 200
+    running.issuer.away = False
+    within(3, lambda: running.status() == 200)
+    running.issuer.age = 30  # answers, but old ones: counts as not seen
+    within(4, lambda: running.status() == 503)
+    running.issuer.age = 0
+    within(3, lambda: running.status() == 200)
+
+
+def written(directory: Path, name: str) -> dict[str, object]:
+    return dict(json.decode((directory / name).read_bytes()))
+
+
+def test_before_anything_is_seen_it_is_closed(tmp_path: Path) -> None:
+    settings = replace(
+        TEMPLATE,
+        app_origin="http://app.localhost:1",
+        id_origin="http://id.localhost:1",
+        files_origin="http://files.localhost:1",
+        auth_address=f"unix:{tmp_path}/none.sock",
+        config_dir=tmp_path / "config",
+        app_routes=(),
+        hosts=(),
+    )
+    envoy.prepare(settings)
+    assert written(tmp_path / "config", published.ENDED_FILE) == published.unseen()
+    (tmp_path / "config" / published.ENDED_FILE).unlink()
+    agent = Agent(settings)
+    asyncio.run(agent.look())
+    assert written(tmp_path / "config", published.ENDED_FILE) == published.unseen()
+    assert not agent.ready
+    assert agent.seen_age() == float("inf")
+    agent._watch.stop()
+
+
+def test_files_are_private_and_whole(running: Running) -> None:
+    directory = running.site.settings.config_dir
+    assert directory.stat().st_mode & 0o777 == 0o700
+    for file in directory.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file.name
+        assert not file.name.startswith("."), "a half-written file was left"
+
+
+def test_too_many_ended_are_said_loudly(running: Running) -> None:
+    within(3, lambda: running.status() == 200)
+    with capture_logs() as lines:
+        running.issuer.ended.update(f"gid-{number}" for number in range(MOST_ENDED + 1))
+        within(4, lambda: running.status(gid="gid-7") == 401)
+    assert "ended.too_many" in [line["event"] for line in lines if line["log_level"] == "error"]
