@@ -127,6 +127,14 @@ def test_the_feed_answers_when_nothing_ends(house: House) -> None:
     assert 1.0 < time.monotonic() - begun < 2.0
 
 
+def test_a_cursor_from_the_future_gets_everything(house: House) -> None:
+    house.tables.ended[UUID(int=78)] = house.clock() - timedelta(seconds=200)
+    begun = time.monotonic()
+    told = feed(house, f"?after={int(house.clock().timestamp()) + 3600}")
+    assert told["gids"] == [str(UUID(int=78))]
+    assert time.monotonic() - begun < 1.0
+
+
 @pytest.mark.parametrize("after", ["-1", "x", "1e3", "1" * 13, "%31%"])
 def test_the_feed_refuses_what_is_no_cursor(house: House, after: str) -> None:
     assert house.call("GET", f"/.well-known/bartizan/ended?after={after}").status == 400

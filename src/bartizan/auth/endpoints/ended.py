@@ -32,6 +32,8 @@ class Ended:
 
     async def __call__(self, request: Request) -> Response:
         after = _cursor(from_query(request.scope["query_string"]).get("after"))
+        if after > self._server.ports.clock().timestamp() + CURRENT_SECONDS:
+            after = 0  # the database went back to before this cursor: tell all there is
         if after:
             await self._watch.until_new(after)
         signer = await self._server.keys.signer()
