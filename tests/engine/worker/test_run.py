@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import pairwise
@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 import pytest
 from pgqueuer.queries import Queries
+from tests.engine.worker.waiting import until
 from tests.fixtures.postgres import PostgresServer
 
 from bartizan.model.job import Job, JobRow
@@ -53,16 +54,6 @@ async def statuses(url: str) -> list[tuple[str, str, int]]:
 async def nothing_left(url: str) -> bool:
     """Done, and that is committed."""
     return await statuses(url) == []
-
-
-async def until(true: Callable[[], bool] | Callable[[], Awaitable[bool]], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        value: Any = true()
-        if (await value) if asyncio.iscoroutine(value) else value:
-            return
-        assert time.monotonic() < deadline, "did not come true"
-        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
