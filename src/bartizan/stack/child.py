@@ -39,6 +39,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     uid: int | None = None
     gid: int | None = None
     stop_signal: int = signal.SIGTERM
+    leash: str = ""  # the child without which this one must not go on for long (flows §7)
     once: bool = False  # runs to its end; ready when that was good
     stop_last: bool = False  # the stores: after everybody who writes to them
     directory: Path = Path("/")
@@ -68,6 +69,8 @@ class Child:
         self._ended = asyncio.Event()
         self._mark: Mark | None = None
         self._stopping = False
+        self._allowed = asyncio.Event()
+        self._allowed.set()
         self._answered = spec.answer is None
         self._down_since = 0.0
 
@@ -85,6 +88,7 @@ class Child:
         """Starts it, waits for its end, starts it again; until `stop`."""
         pauses = 0
         while not self._stopping:
+            await self._allowed.wait()
             begun = time.monotonic()
             try:
                 reader = self._start()
@@ -114,6 +118,18 @@ class Child:
         """Asks it to end. It is not started again."""
         self._stopping = True
         self.send(number or self.spec.stop_signal)
+
+    def hold(self) -> None:
+        """Stops it until `release`."""
+        self._allowed.clear()
+        self.send(self.spec.stop_signal)
+
+    def release(self) -> None:
+        self._allowed.set()
+
+    @property
+    def held(self) -> bool:
+        return not self._allowed.is_set()
 
     def send(self, number: int) -> None:
         if self._process is not None and not self._ended.is_set():

@@ -45,6 +45,7 @@ def specs(plan: Plan) -> tuple[Spec, ...]:
     if False:
         rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
     rows.append(_ours(plan, "work", WORK, WORK, needs=before))
+    rows.append(_ours(plan, "agent", AGENT, AGENT))
     rows.append(_envoy(plan))
     if at.demo:
         rows.append(_demo(plan))
@@ -108,6 +109,7 @@ def _envoy(plan: Plan) -> Spec:
         probe=http(settings.admin_socket, "/ready"),
         environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
         needs=("web",),
+        leash="agent",
         uid=at.uid,
         gid=at.gid,
     )

@@ -32,6 +32,11 @@ def run(at: Effective, servers: tuple[str, ...], process: str) -> int:
         return 0
     import uvloop
 
+    if servers == ("gateway",):
+        from bartizan.stack.agent import serve as beside_envoy
+
+        uvloop.run(beside_envoy(at, process))
+        return 0
     from bartizan.stack.wiring import serve
 
     uvloop.run(serve(at, servers, process))

@@ -28,6 +28,7 @@ _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both withi
 _STORES_GRACE = 1.0
 _TRIES = 3
 _SWEEP = 300.0
+LEASH_SECONDS = 10.0
 
 
 class Facts(Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class Supervisor:
             self._children[spec.name] = Child(spec, log, self._told, self._write_run)
         server = await self._control()
         tasks = [asyncio.create_task(self._start(child)) for child in self._children.values()]
-        sweeper = asyncio.create_task(self._sweep())
+        beside = [asyncio.create_task(self._sweep()), asyncio.create_task(self._keep_leashes())]
         try:
             await self._first(tasks)
             if not self._stopped.is_set():
@@ -70,7 +71,8 @@ class Supervisor:
                 on_ready()
                 await self._stopped.wait()
         finally:
-            sweeper.cancel()
+            for task in beside:
+                task.cancel()
             server.close()
             await self._stop(tasks)
             for log in logs:
@@ -206,6 +208,21 @@ class Supervisor:
             writer.close()
 
         return await asyncio.start_unix_server(answer, str(path))
+
+    async def _keep_leashes(self) -> None:
+        """An Envoy whose agent is gone would go on with an ever older list of the ended: it is stopped (flows §7)."""
+        gone: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(0.25)
+            now = asyncio.get_running_loop().time()
+            for child in [child for child in self._children.values() if child.spec.leash]:
+                name, other = child.spec.leash, self._children[child.spec.leash]
+                if other.living:
+                    gone.pop(name, None)
+                    child.release()
+                elif now - gone.setdefault(name, now) > LEASH_SECONDS and not child.held and child.living:
+                    self._told(f"{name} has been gone for {LEASH_SECONDS:.0f} s; {child.spec.name} waits for it.")
+                    child.hold()
 
     async def _sweep(self) -> None:
         """Turned logs are forgotten after the retention (design §4: 30 days)."""
