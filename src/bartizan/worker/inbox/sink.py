@@ -54,3 +54,9 @@ async def listening(settings: InboxSettings, box: Box) -> AsyncIterator[None]:
     finally:
         server.close()
         await asyncio.to_thread(Path(settings.socket).unlink, missing_ok=True)
+
+
+async def serve(settings: InboxSettings, box: Box, stop: asyncio.Event) -> None:
+    """The sink until `stop`."""
+    async with listening(settings, box):
+        await stop.wait()
