@@ -27,10 +27,17 @@ class PostgresCodes:
         return read_or_none(Code, row)
 
     async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
+        """Not when its session has ended. That row stays locked until the family is there, so that ending the
+        session either comes first and nothing is bought, or comes after and ends the family too."""
         row = await self._connection.fetchrow(
             f"""
+            WITH session AS MATERIALIZED (
+                SELECT ended_at FROM sessions
+                WHERE id = (SELECT session_id FROM codes WHERE fingerprint = $1) FOR SHARE
+            )
             UPDATE codes SET family_id = $2, spent_at = now()
             WHERE fingerprint = $1 AND spent_at IS NULL AND expires_at > now()
+            AND NOT EXISTS (SELECT FROM session WHERE ended_at IS NOT NULL)
             RETURNING {_COLUMNS}, spent_at
             """,
             fingerprint,

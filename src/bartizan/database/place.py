@@ -31,6 +31,16 @@ class EngineTrouble(Exception):  # noqa: N818 - a sentence for the operator: wha
     """An engine cannot be set up or started."""
 
 
+@contextmanager
+def in_one_sentence(what: Path) -> Iterator[None]:
+    """A full disk, a directory of somebody else's: the operator gets a sentence, not a traceback."""
+    try:
+        yield
+    except OSError as error:
+        where = error.filename or what
+        raise EngineTrouble(f"{where} cannot be set up: {error.strerror or error}.") from error
+
+
 class Wheel(Struct, frozen=True):
     """The files that an engine needs of its wheel, by their path below site-packages, with their digests."""
 
@@ -71,6 +81,11 @@ def place(
 
     `sockets` is made 0700 and, when root asks, belongs to the engines' uid: root enters it anyway.
     """
+    with in_one_sentence(data_dir):
+        return _place(data_dir, sockets, engines, system)
+
+
+def _place(data_dir: Path, sockets: Path, engines: Mapping[str, tuple[str, ...]], system: Path) -> EnginePlace:
     if os.geteuid() != 0:
         wheels = {name: wheel(name, needs) for name, needs in engines.items()}
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # one that is there keeps its mode

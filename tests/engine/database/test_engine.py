@@ -152,6 +152,12 @@ def test_a_missing_wheel_is_one_sentence(base: Path) -> None:
         place.place(base / "d", base / "s", {"no-such-engine": ("x",)}, system=base / "system")
 
 
+def test_a_place_that_cannot_be_written_is_one_sentence(base: Path) -> None:
+    (base / "file").write_text("")
+    with pytest.raises(EngineTrouble, match="cannot be set up: Not a directory"):
+        place.place(base / "file" / "d", base / "s", NEEDS, system=base / "system")
+
+
 @as_root
 def test_roots_engine_runs_under_a_uid_of_its_own(base: Path) -> None:
     hidden = base / "hidden"

@@ -5,12 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from tests.fixtures.records import a_client, a_code, a_file, a_link, a_user, an_interaction, new_id, now, within
+from tests.fixtures.records import (
+    a_client,
+    a_code,
+    a_family,
+    a_file,
+    a_link,
+    a_session,
+    a_user,
+    an_interaction,
+    new_id,
+    now,
+    within,
+)
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.codes import Pushed
+from bartizan.model.families import Family
 
 RACERS = 20
 
@@ -32,6 +46,40 @@ def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str)
             assert await records.codes.bought(fingerprint) is not None
             assert await records.codes.peek(fingerprint) is not None
             assert await records.codes.bought(os.urandom(32)) is None
+
+    within(database_url, work)
+
+
+def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -> None:
+    """Signing out while a code is on its way: whichever comes first, no family outlives its session."""
+
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+        for _ in range(30):
+            session, fingerprint = a_session(user), os.urandom(32)
+            family = a_family(user, client, session_id=session.id)
+            async with store.transaction() as records:
+                await records.sessions.add(session, fingerprint)
+                await records.codes.add(fingerprint, a_code(user, client, session_id=session.id))
+            redeemed, _ = await asyncio.gather(_buy(store, fingerprint, family), _end(store, session.id))
+            async with store.reading() as records:
+                assert await records.families.by_id(family.id) is None
+                assert await records.ended.contains(family.id) is redeemed
+            assert not await _buy(store, fingerprint, family)
+
+    async def _buy(store: PostgresStore, fingerprint: bytes, family: Family) -> bool:
+        async with store.transaction() as records:
+            if await records.codes.redeem(fingerprint, family.id) is None:
+                return False
+            await records.families.add(family)
+            return True
+
+    async def _end(store: PostgresStore, session_id: UUID) -> None:
+        async with store.transaction() as records:
+            await records.sessions.end(session_id, "test")
 
     within(database_url, work)
 
