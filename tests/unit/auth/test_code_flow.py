@@ -12,9 +12,11 @@ from tests.unit.auth.house import (
     BFF,
     CSRF,
     ISSUER,
+    OTHER_SECRET,
     PHONE,
     PRINT_BACK,
     PRINT_SHOP,
+    SECRET,
     SETTINGS,
     USER,
     House,
@@ -22,7 +24,16 @@ from tests.unit.auth.house import (
     back,
 )
 
+from bartizan.auth import endpoints, server
+from bartizan.auth.server import PATHS
+from bartizan.model.clients import AuthMethod, Client
+from bartizan.model.route import Origin, Who
+from bartizan.protocol import secrets
 from bartizan.protocol.oauth import pkce
+
+NOT_YET = msgspec.structs.replace(
+    PRINT_SHOP, id="by-post", auth_method=AuthMethod.POST, secret_fingerprint=secrets.fingerprint(OTHER_SECRET)
+)
 
 
 @pytest.fixture
@@ -107,6 +118,36 @@ def test_a_stranger_can_neither_redeem_nor_burn_a_code(house: House) -> None:
     assert {answer.json["error"] for answer in wrong} == {"invalid_grant"}
     assert len({answer.body for answer in wrong}) == 1, "every cause is told alike"
     assert house.redeem(PRINT_SHOP, code).status == 200
+
+
+@pytest.mark.parametrize("thief", [BFF, PHONE, NOT_YET])
+def test_a_code_is_bound_to_its_client_however_the_other_one_authenticates(house: House, thief: Client) -> None:
+    """Attack T2: by basic, by nothing at all, by post."""
+    house.tables.clients[NOT_YET.id] = NOT_YET
+    tokens, code = house.tokens(), house.code()
+    assert house.redeem(thief, code, redirect_uri=PRINT_BACK).json["error"] == "invalid_grant"
+    assert house.refresh(thief, str(tokens["refresh_token"])).json["error"] == "invalid_grant"
+    assert house.redeem(PRINT_SHOP, code).status == 200
+    assert house.refresh(PRINT_SHOP, str(tokens["refresh_token"])).status == 200
+
+
+def test_a_native_app_needs_no_secret_and_its_code_still_its_verifier(house: House) -> None:
+    code = house.code(PHONE)
+    assert house.redeem(PHONE, code, code_verifier="z" * 43).json["error"] == "invalid_grant"
+    assert house.redeem(PHONE, code, client_secret=SECRET).json["error"] == "invalid_client"
+    tokens = house.redeem(PHONE, code).json
+    assert house.refresh(PHONE, str(tokens["refresh_token"])).status == 200
+
+
+def test_a_client_without_the_refresh_grant_gets_no_refresh_token(house: House) -> None:
+    house.tables.clients[PRINT_SHOP.id] = msgspec.structs.replace(PRINT_SHOP, grants=("authorization_code",))
+    tokens = house.tokens(PRINT_SHOP)
+    assert "refresh_token" not in tokens
+    (family,) = house.tables.families.values()
+    assert (family.idle_until - family.created_at).total_seconds() == SETTINGS.access_token_lifetime
+    house.consent(PRINT_SHOP)
+    house.as_client(PRINT_SHOP, "/revoke", {"token": str(tokens["access_token"])})
+    assert house.userinfo(str(tokens["access_token"])).status == 401
 
 
 def test_the_redirect_uri_need_not_come_again(house: House) -> None:
@@ -252,6 +293,19 @@ def test_post_works_as_get_does(house: House) -> None:
     body = urlencode(asked(PRINT_SHOP)).encode()
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert house.call("POST", "/authorize", headers=headers, body=body).header("location") == "/signin"
+
+
+def test_each_endpoint_is_one_row(house: House) -> None:
+    rows = endpoints.routes(server.build(SETTINGS, house.ports))
+    assert sorted(row.path for row in rows) == sorted(
+        path for path in msgspec.structs.astuple(PATHS) if path != PATHS.logout
+    ), "the page of signing out is a page"
+    for row in rows:
+        assert row.origin is Origin.ID
+        assert row.who is not Who.CLIENT or row.methods == ("POST",)
+        assert row.body_limit <= 16 * 1024
+        assert row.cors in ("", "public", "clients")
+        assert row.cors != "public" or row.methods == ("GET",)
 
 
 def test_a_verifier_has_one_room() -> None:

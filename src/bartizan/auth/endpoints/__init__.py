@@ -14,6 +14,7 @@ from bartizan.auth.server import PATHS, AuthServer
 from bartizan.model.route import Route, Who
 
 _KB = 1024
+_ROWS = "600/minute"  # where a stranger's request leaves a row behind
 
 
 def routes(server: AuthServer) -> tuple[Route, ...]:
@@ -25,9 +26,10 @@ def routes(server: AuthServer) -> tuple[Route, ...]:
             endpoint=Authorize(server),
             who=Who.ANYONE,
             body_limit=16 * _KB,
+            limit=_ROWS,
         ),
         _for_clients(PATHS.token, Token(server), cors="clients"),
-        _for_clients(PATHS.par, Par(server)),
+        _for_clients(PATHS.par, Par(server), limit=_ROWS),
         _for_clients(PATHS.revoke, Revoke(server), cors="clients"),
         _for_clients(PATHS.introspect, Introspect(server)),
         Route(
@@ -46,8 +48,10 @@ def routes(server: AuthServer) -> tuple[Route, ...]:
     )
 
 
-def _for_clients(path: str, endpoint: Token | Par | Revoke | Introspect, *, cors: str = "") -> Route:
-    return Route(methods=("POST",), path=path, endpoint=endpoint, who=Who.CLIENT, body_limit=16 * _KB, cors=cors)
+def _for_clients(path: str, endpoint: Token | Par | Revoke | Introspect, *, cors: str = "", limit: str = "") -> Route:
+    return Route(
+        methods=("POST",), path=path, endpoint=endpoint, who=Who.CLIENT, body_limit=16 * _KB, cors=cors, limit=limit
+    )
 
 
 def _public(path: str, endpoint: Jwks | Metadata) -> Route:
