@@ -152,6 +152,8 @@ class FakeCodes(_Part):
         code, bought = self.tables.codes.get(fingerprint, (None, None))
         if code is None or bought is not None or code.expires_at <= self.clock():
             return None
+        if code.session_id not in self.tables.sessions:
+            return None
         self.tables.codes[fingerprint] = (code, family_id)
         return Redeemed(code=code, now=self.clock())
 

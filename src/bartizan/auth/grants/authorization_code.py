@@ -84,13 +84,11 @@ async def redeem(
 
 
 async def _person(records: Records, code: Code) -> User:
-    """In the minute since the code was made she may have been locked or signed out. (Withdrawing a consent deletes
-    the codes that came of it.)"""
+    """In the minute since the code was made she may have been locked. (A code of an ended session is not redeemed,
+    and withdrawing a consent deletes the codes that came of it.)"""
     user = await records.users.by_id(code.user_id)
     if user is None or user.disabled:
         raise no("invalid_grant", "the account is gone or locked")
-    if all(session.id != code.session_id for session in await records.sessions.of_user(code.user_id)):
-        raise no("invalid_grant", "the session has ended")
     return user
 
 
@@ -131,7 +129,7 @@ async def _replayed(
     async with server.ports.store.transaction() as records:
         bought = await records.codes.bought(fingerprint)
         if bought is None:
-            return no("invalid_grant", "the code came too late")
+            return no("invalid_grant", "the code came too late, or its session has ended")
         await records.families.end(bought, "code.replayed")
         await records.events.record(trace.event("code.replayed", client_id=client.id, gid=bought))
     return Replayed(bought, "a spent code came back")
