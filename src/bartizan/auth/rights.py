@@ -8,6 +8,14 @@ from bartizan.auth.settings import AuthSettings
 from bartizan.model.users import User
 from bartizan.protocol.oauth.scopes import EMAIL, OFFLINE, OPENID, PROFILE
 
+# For the console, which speaks of people in general.
+OIDC_TEXT = {
+    OPENID: "know that it is the same person each time",
+    PROFILE: "know the name",
+    EMAIL: "know the e-mail address",
+    OFFLINE: "go on while the person is away",
+}
+
 
 class Right(Struct, frozen=True):
     icon: str

@@ -106,4 +106,5 @@ def _who(user_id: UUID | None, user: User | None) -> Markup:
 
 def _sentence(template: str, who: Markup, client: Markup) -> Markup:
     """`template` is ours (a row of EVENTS); the values are escaped already."""
-    return Markup(template.replace("{user}", str(who)).replace("{client}", str(client)))  # noqa: S704 - see above
+    text = template.replace("{user}", str(who)).replace("{client}", str(client))
+    return Markup(text[:1].upper() + text[1:])  # noqa: S704 - see above

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from bartizan.auth import trace
 from bartizan.auth.admin import console
 from bartizan.auth.door import Visit
+from bartizan.auth.rights import OIDC_TEXT
 from bartizan.auth.say import host
 from bartizan.model.clients import AuthMethod, Client, Kind, Mode
 from bartizan.model.store import Records
@@ -50,7 +51,7 @@ async def show(visit: Visit) -> Response:
         kind=KINDS[client.kind],
         proof=PROOFS[client.auth_method],
         mode=MODES[client.mode] if client.kind is Kind.BROWSER else None,
-        rights=[(scope, scopes[scope].can if scope in scopes else "") for scope in client.scopes],
+        rights=[(scope, scopes[scope].can if scope in scopes else OIDC_TEXT.get(scope, "")) for scope in client.scopes],
         of_file=client.owner == FILE,
         events=events,
         said=SAID.get(visit.request.query_params.get("said", "")),

@@ -1,0 +1,162 @@
+"""Sign-in: one answer for every cause of a no, limits that hold without the cache, and the way on to the app."""
+
+from __future__ import annotations
+
+import re
+from uuid import UUID
+
+import msgspec
+import pytest
+from tests.unit.auth.house import BFF, PRINT_SHOP, USER, back
+from tests.unit.pages.house import PASSWORD, Page, PagesHouse
+
+from bartizan.protocol.web.cookies import SET_COOKIE_LIMIT
+
+WRONG = "not the password at all"
+
+
+def told(text: str) -> str:
+    """What a page says, without what every page has of its own: the csrf value, the address typed."""
+    text = re.sub(r'name="csrf" value="[^"]*"', "", text)
+    return re.sub(r"[\w.-]+@example\.test", "E-MAIL", text)
+
+
+def test_the_ids_that_managers_and_tests_rely_on(house: PagesHouse) -> None:
+    house.begin(BFF)
+    page = house.page("/signin")
+    for wanted in ("identifier", "password", "sign-in", "cancel"):
+        assert page.ids.count(wanted) == 1
+    fields = {values["id"]: values for _, values in page.tags if "id" in values}
+    assert fields["identifier"]["autocomplete"] == "username"
+    assert fields["password"]["autocomplete"] == "current-password"
+
+
+def test_the_right_password_goes_on_to_the_app_with_a_code(house: PagesHouse) -> None:
+    assert house.begin(BFF).header("location") == "/signin"
+    answer = house.enter()
+    assert answer.status == 303
+    assert "code" in back(answer)
+    assert house.events()[-2:] == ["signin.done", "code.issued"]
+    assert all(len(cookie) < SET_COOKIE_LIMIT for cookie in answer.all("set-cookie"))
+
+
+def test_without_an_app_it_goes_to_the_account_or_to_the_page_that_was_asked_for(house: PagesHouse) -> None:
+    assert house.get("/account").header("location") == "/signin?next=/account"
+    form = house.page("/signin?next=/admin/events").forms["/signin"]
+    assert form["next"] == "/admin/events"
+    answer = house.send("/signin", {**form, "identifier": USER.email, "password": PASSWORD})
+    assert answer.header("location") == "/admin/events"
+
+
+@pytest.mark.parametrize("lure", ["//evil.example", "https://evil.example", "/\\evil.example", "/signin", "/token", ""])
+def test_next_never_leads_away(house: PagesHouse, lure: str) -> None:
+    form = house.page("/signin").forms["/signin"]
+    answer = house.send("/signin", {**form, "next": lure, "identifier": USER.email, "password": PASSWORD})
+    assert answer.header("location") == "/account"
+
+
+def test_wrong_unknown_and_locked_are_one_answer_for_the_same_work(house: PagesHouse) -> None:
+    locked = msgspec.structs.replace(USER, id=UUID(int=2), email="eve@example.test", disabled=True)
+    house.give_password(locked)
+    answers = [
+        house.enter(USER.email, WRONG),
+        house.enter("nobody@example.test", WRONG),
+        house.enter("eve@example.test", PASSWORD),
+        house.enter("no address", WRONG),
+        house.enter("a" * 250 + "\u0085@example.test", WRONG),
+        house.enter(USER.email, "x" * 5000),
+    ]
+    assert {answer.status for answer in answers} == {400}
+    assert len({told(answer.text) for answer in answers[:3]}) == 1
+    assert len(house.passwords.verified) == len(answers)
+    assert house.events() == ["signin.refused"] * len(answers)
+    assert "That e-mail and password do not match." in answers[0].text
+
+
+def test_the_answer_to_a_submit_is_announced_and_says_error_first(house: PagesHouse) -> None:
+    text = house.enter(USER.email, WRONG).text
+    assert "<title>Error: Sign in" in text
+    notice = next(values for _, values in Page(text).tags if values.get("id") == "form-fault")
+    assert (notice["role"], notice["tabindex"]) == ("alert", "-1")
+
+
+@pytest.mark.parametrize("email", [USER.email, "nobody@example.test"])
+@pytest.mark.parametrize("away", [False, True], ids=["cache there", "cache away"])
+def test_too_many_tries_are_limited_whoever_it_is_and_wherever_the_count_is(
+    house: PagesHouse, email: str, away: bool
+) -> None:
+    house.limits.away = away
+    for _ in range(10):
+        assert house.enter(email, WRONG).status == 400
+    limited = house.enter(email, PASSWORD)
+    assert limited.status == 429
+    assert int(limited.header("retry-after") or 0) > 0
+    assert "Passwords work again at" in limited.text
+    assert 'id="password"' not in limited.text
+    assert len(house.passwords.verified) == 10
+
+
+def test_a_flood_of_tries_is_not_a_flood_of_events(house: PagesHouse) -> None:
+    for _ in range(20):
+        house.send("/signin", {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": WRONG})
+    assert house.events().count("signin.limited") == 1
+
+
+def test_a_success_forgives_the_tries_before(house: PagesHouse) -> None:
+    for _ in range(9):
+        house.enter(USER.email, WRONG)
+    assert house.enter().status == 303
+    house.other_browser()
+    assert house.enter(USER.email, WRONG).status == 400
+
+
+def test_an_old_hash_is_made_anew(house: PagesHouse) -> None:
+    stale = house.tables.hashes[USER.id].replace("t=2", "t=1")
+    house.tables.hashes[USER.id] = stale
+
+    async def always(password_hash: str | None, password: str) -> bool:
+        return password_hash == stale
+
+    house.passwords.verify = always  # type: ignore[method-assign]  # for this test
+    assert house.enter().status == 303
+    assert "t=2" in house.tables.hashes[USER.id]
+
+
+def test_cancel_tells_the_app(house: PagesHouse) -> None:
+    house.begin(BFF)
+    answer = house.submit("/signin", "/cancel")
+    assert back(answer)["error"] == "access_denied"
+
+
+def test_inside_an_authorization_the_policy_names_where_the_form_may_lead(house: PagesHouse) -> None:
+    onward = msgspec.structs.replace(PRINT_SHOP, redirect_onward=("https://onward.example",))
+    house.tables.clients[PRINT_SHOP.id] = onward
+    house.authorize(onward)
+    policy = house.get("/signin").header("content-security-policy") or ""
+    assert "form-action 'self' http://print.localhost:8080 https://onward.example" in policy
+    house.other_browser()
+    assert "form-action 'self';" in (house.get("/signin").header("content-security-policy") or "")
+
+
+def test_nothing_without_the_form_that_this_browser_was_given(house: PagesHouse) -> None:
+    form = {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": PASSWORD}
+    assert house.send("/signin", {**form, "csrf": ""}).status == 403
+    assert house.send("/signin", {**form, "csrf": form["csrf"][:-1] + "A"}).status == 403
+    for site in ("same-site", "cross-site", "none"):
+        assert house.send("/signin", form, **{"sec-fetch-site": site}).status == 403
+    kept = house.other_browser()
+    assert house.send("/signin", form).status == 403
+    house.cookies = kept
+    assert house.passwords.verified == []
+    assert house.send("/signin", form).status == 303
+
+
+def test_without_sec_fetch_the_origin_decides(house: PagesHouse) -> None:
+    form = {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": PASSWORD}
+    headers = {"accept": "text/html", "content-type": "application/x-www-form-urlencoded"}
+    body = "&".join(f"{name}={value.replace(' ', '+')}" for name, value in form.items()).encode()
+    for origin in ("null", "http://app.localhost:8080", "http://evil.id.localhost:8080"):
+        assert house.call("POST", "/signin", headers={**headers, "origin": origin}, body=body).status == 403
+    assert house.call("POST", "/signin", headers=headers, body=body).status == 403
+    answer = house.call("POST", "/signin", headers={**headers, "origin": "http://id.localhost:8080"}, body=body)
+    assert answer.status == 303
