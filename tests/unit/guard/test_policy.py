@@ -10,6 +10,7 @@ from bartizan.guard import policy
 from bartizan.guard.policy import Denied, GuardRequest, Resource, RoutePolicy, Token, Who, decide, presented, token_of
 from bartizan.protocol.jose import InvalidToken
 from bartizan.protocol.refusal import Refused
+from bartizan.protocol.web.cors import PublicRead
 from bartizan.protocol.web.csrf import Rule
 from bartizan.protocol.web.limits import parse
 
@@ -185,6 +186,9 @@ def test_declarations_that_cannot_work_fail_early() -> None:
         RoutePolicy(who=Who.SIGNED_IN, limit=parse("1/minute per address"))
     with pytest.raises(ValueError, match="needs a user"):
         RoutePolicy(who=Who.PUBLIC, limit=parse("1/minute per user"))
+    for who in (Who.SIGNED_IN, Who.OPTIONAL):
+        with pytest.raises(ValueError, match="public"):
+            RoutePolicy(who=who, cors=PublicRead())
     for origin in ("http://app.localhost:8080/", "HTTP://app", "*", ""):
         with pytest.raises(ValueError):  # noqa: PT011 - the text is that of `origins.parse`
             Resource(issuer="http://id.localhost:8080", audience=APP, app_origin=origin)
