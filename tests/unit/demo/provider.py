@@ -114,7 +114,7 @@ def running() -> Iterator[Provider]:
     provider = Provider()
     server = make_server("127.0.0.1", 0, provider.app(), threaded=True)
     provider.origin = f"http://id.localhost:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield provider
