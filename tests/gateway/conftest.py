@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
+from tests.gateway.site import Site, make_site
 
 from bartizan.gateway.settings import Access, AppRoute, GatewaySettings, OwnServer, PassHost
 from bartizan.model.route import Origin, Route, Who
 from bartizan.protocol.web.csrf import Rule
-from tests.gateway.site import Site, make_site
 
 PARTNER = "http://partner.example"
 
@@ -94,4 +94,3 @@ def site() -> Iterator[Site]:
         yield made
     finally:
         made.stop()
-

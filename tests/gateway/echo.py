@@ -7,6 +7,7 @@ import socket
 import socketserver
 import threading
 from base64 import b64encode
+from collections.abc import Callable
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -28,7 +29,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         self._answer()
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = do_GET
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):  # the other methods
+            return self._answer
+        raise AttributeError(name)
 
     def _answer(self) -> None:
         asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}

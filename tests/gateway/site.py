@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
+from tests.gateway.echo import Server, TcpServer, free_port
 
 from bartizan.gateway import envoy, publish
 from bartizan.gateway.compiler import published
 from bartizan.gateway.settings import GatewaySettings
 from bartizan.protocol.jose import Signer, public_part
-from tests.gateway.echo import Server, TcpServer, free_port
 
 Headers = Iterable[tuple[str, str]]
 CSRF = "c" * 22
@@ -111,19 +111,19 @@ class Site:
         assert self.process is not None
         return Path("/proc") / str(self.process.pid)
 
-    def start(self) -> None:
+    def start(self, *, listening: bool = True) -> None:
         envoy.prepare(self.settings)
         self.publish(published.JWT_FILE, published.jwt(self.settings, self.keys.jwks()))
         self.publish(published.ENDED_FILE, published.ended(()))
-        self.start_envoy()
+        self.start_envoy(listening=listening)
 
-    def start_envoy(self) -> None:
+    def start_envoy(self, *, listening: bool = True) -> None:
         with (self.directory / "envoy.log").open("wb") as log:
             self.process = subprocess.Popen(
                 envoy.command(self.settings), stdout=log, stderr=log, start_new_session=True
             )
         until = time.monotonic() + _START_SECONDS
-        while True:
+        while listening:
             try:
                 socket.create_connection(("127.0.0.1", self.port), 0.2).close()
                 return
@@ -171,7 +171,7 @@ class Site:
             connection.close()
 
     def raw(self, text: str) -> tuple[int, bytes]:
-        """Bytes as they are: for what no client library sends. The status, 0 if there was none, and the whole answer."""
+        """Bytes as they are, for what no client library sends. The status, 0 if there was none, and the answer."""
         with socket.create_connection(("127.0.0.1", self.port), 10) as connection:
             connection.sendall(text.replace("\n", "\r\n").encode("latin-1"))
             response = HTTPResponse(connection)
@@ -223,9 +223,7 @@ def make_site(template: GatewaySettings, own: Iterable[str], apps: Iterable[str]
         listen_port=port,
         own=tuple(replace(server, socket=directory / f"{server.name}.sock") for server in template.own),
         app_routes=tuple(replace(route, to=address(route.to)) for route in template.app_routes),
-        hosts=tuple(
-            replace(host, origin=f"{host.origin}:{port}", to=address(host.to)) for host in template.hosts
-        ),
+        hosts=tuple(replace(host, origin=f"{host.origin}:{port}", to=address(host.to)) for host in template.hosts),
         config_dir=directory / "config",
         admin_socket=directory / "admin.sock",
         access_log=str(directory / "access.log"),

@@ -12,14 +12,14 @@ import pytest
 from msgspec import json
 from msgspec.structs import replace
 from structlog.testing import capture_logs
+from tests.gateway.conftest import TEMPLATE
+from tests.gateway.issuer import FakeIssuer
+from tests.gateway.site import Keys, make_site
 
 from bartizan.gateway import envoy
 from bartizan.gateway.agent import MOST_ENDED, Agent
 from bartizan.gateway.compiler import published
 from bartizan.guard import keys as guard_keys
-from tests.gateway.conftest import TEMPLATE
-from tests.gateway.issuer import FakeIssuer
-from tests.gateway.site import Keys, make_site
 
 
 class Running:

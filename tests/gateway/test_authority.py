@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from tests.gateway.site import CSRF, Site
 
 SAME = ("Sec-Fetch-Site", "same-origin")
@@ -31,7 +30,9 @@ def test_a_page_gets_a_page(site: Site) -> None:
 
 def test_the_access_cookie_becomes_authorization(site: Site) -> None:
     token = site.cookie_token()
-    answer = site.ask("GET", "/api/x", [("Cookie", f"theirs=1; {site.cookies(token, refresh=True, csrf=True)[1]}; o=2")])
+    answer = site.ask(
+        "GET", "/api/x", [("Cookie", f"theirs=1; {site.cookies(token, refresh=True, csrf=True)[1]}; o=2")]
+    )
     assert answer.status == 200
     assert answer.seen_header("authorization") == f"Bearer {token}"
     assert answer.seen_header("x-bartizan-user") == "alice"
@@ -151,12 +152,20 @@ def test_optional_passes_who_is_there_and_who_is_not(site: Site) -> None:
     answer = site.ask("GET", "/maybe/x", [site.cookies(site.cookie_token())])
     assert (answer.status, answer.seen_header("x-bartizan-user")) == (200, "alice")
     answer = site.ask("GET", "/maybe/x", [site.cookies(site.cookie_token(exp=1))])
-    assert (answer.status, answer.seen_header("x-bartizan-user"), answer.seen_header("authorization")) == (200, None, None)
+    assert (answer.status, answer.seen_header("x-bartizan-user"), answer.seen_header("authorization")) == (
+        200,
+        None,
+        None,
+    )
     assert site.ask("GET", "/maybe/x", {"Authorization": "Bearer broken"}).status == 401
     assert site.ask("GET", "/maybe/x", {"Authorization": "Basic abc"}).seen_header("authorization") == "Basic abc"
     # a token without csrf claim out of the cookie is nobody's, and leaves no trace
     answer = site.ask("GET", "/maybe/x", [site.cookies(site.keys.token())])
-    assert (answer.status, answer.seen_header("x-bartizan-user"), answer.seen_header("authorization")) == (200, None, None)
+    assert (answer.status, answer.seen_header("x-bartizan-user"), answer.seen_header("authorization")) == (
+        200,
+        None,
+        None,
+    )
 
 
 def test_the_refresh_cookie_reaches_the_bff_alone(site: Site) -> None:

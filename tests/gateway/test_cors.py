@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.gateway.conftest import PARTNER
 from tests.gateway.site import Site
 
@@ -30,7 +29,8 @@ def test_a_preflight_is_answered_at_the_gateway(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "http://partner.example.evil", "https://partner.example", "http://PARTNER.example"]
+    "origin",
+    ["http://evil.example", "null", "http://partner.example.evil", "https://partner.example", "http://PARTNER.example"],
 )
 def test_another_origin_gets_no_cors_header_at_all(site: Site, origin: str) -> None:
     bearer = ("Authorization", f"Bearer {site.keys.token()}")
@@ -42,7 +42,9 @@ def test_another_origin_gets_no_cors_header_at_all(site: Site, origin: str) -> N
         ("GET", "/dead/x", []),
         ("OPTIONS", "/token", PREFLIGHT),
     ):
-        answer = site.ask(method, path, [("Origin", origin), *headers], host=site.host("id") if path == "/token" else None)
+        answer = site.ask(
+            method, path, [("Origin", origin), *headers], host=site.host("id") if path == "/token" else None
+        )
         assert [name for name, _ in answer.headers if name in CORS_HEADERS] == [], (method, path)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.gateway.site import CSRF, Site
 
 SAME = ("Sec-Fetch-Site", "same-origin")
@@ -64,10 +63,14 @@ def test_form_takes_a_form_or_the_right_header(site: Site) -> None:
     cookie = site.cookies(site.cookie_token())
     json_body = ("Content-Type", "application/json")
     assert site.ask("POST", "/form/x", [cookie, SAME, FORM]).status == 200
-    assert site.ask("POST", "/form/x", [cookie, SAME, ("Content-Type", "Multipart/Form-Data; boundary=x")]).status == 200
+    assert (
+        site.ask("POST", "/form/x", [cookie, SAME, ("Content-Type", "Multipart/Form-Data; boundary=x")]).status == 200
+    )
     assert site.ask("POST", "/form/x", [cookie, SAME, json_body]).status == 403
     assert site.ask("POST", "/form/x", [cookie, SAME]).status == 403
-    assert site.ask("POST", "/form/x", [cookie, SAME, ("Content-Type", "text/plain; multipart/form-data")]).status == 403
+    assert (
+        site.ask("POST", "/form/x", [cookie, SAME, ("Content-Type", "text/plain; multipart/form-data")]).status == 403
+    )
     assert site.ask("POST", "/form/x", [cookie, SAME, json_body, ("X-CSRF-Token", CSRF)]).status == 200
     assert site.ask("POST", "/form/x", [cookie, SAME, FORM, ("X-CSRF-Token", "wrong")]).status == 403
     assert site.ask("POST", "/form/x", [cookie, ("Sec-Fetch-Site", "cross-site"), FORM]).status == 403

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from bartizan.gateway.compiler import published
 from tests.gateway.site import CSRF, Keys, Site
+
+from bartizan.gateway.compiler import published
 
 NAVIGATE = [("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]
 FETCH = [("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Site", "same-origin")]
@@ -77,9 +78,7 @@ def test_unseen_means_503_for_who_shows_a_token(site: Site) -> None:
 
 def test_a_withdrawn_key_is_refused_and_a_new_one_holds(site: Site) -> None:
     fresh = Keys(site.settings.id_origin, site.settings.app_origin, kid="fresh")
-    old, new = (
-        {"Authorization": f"Bearer {keys.token(gid='key-change')}"} for keys in (site.keys, fresh)
-    )
+    old, new = ({"Authorization": f"Bearer {keys.token(gid='key-change')}"} for keys in (site.keys, fresh))
     assert site.ask("GET", "/api/x", old).status == 200
     assert site.ask("GET", "/api/x", new).status == 401
     site.publish(published.JWT_FILE, published.jwt(site.settings, fresh.jwks()))

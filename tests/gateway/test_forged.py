@@ -1,9 +1,8 @@
-"""Flows §2, §9, attack tables G8, G10, G12, O15: nobody but the gateway says who somebody is, or where a request is from."""
+"""Flows §2, §9, attacks G8, G10, G12, O15: nobody but the gateway says who somebody is, or where a request is from."""
 
 from __future__ import annotations
 
 import pytest
-
 from tests.gateway.site import Site
 
 FORGED = (
@@ -57,8 +56,15 @@ def test_names_with_underscores_are_refused(site: Site) -> None:
 
 
 def test_odd_spellings_are_refused_or_dropped(site: Site) -> None:
-    for line in ("X-Bartizan-User : mallory", "X-Bartizan-User\t: mallory", " X-Bartizan-User: mallory", "X-Bartizan-User\x00: m"):
-        status, answer = site.raw(f"GET /open/x HTTP/1.1\nHost: {site.host('app')}\nA: b\n{line}\nConnection: close\n\n")
+    for line in (
+        "X-Bartizan-User : mallory",
+        "X-Bartizan-User\t: mallory",
+        " X-Bartizan-User: mallory",
+        "X-Bartizan-User\x00: m",
+    ):
+        status, answer = site.raw(
+            f"GET /open/x HTTP/1.1\nHost: {site.host('app')}\nA: b\n{line}\nConnection: close\n\n"
+        )
         assert status in (200, 400), line
         assert b'"x-bartizan-user"' not in answer, line  # a folded line may become part of the header above it
 
@@ -93,7 +99,13 @@ def test_forwarded_headers_are_ours(site: Site) -> None:
 
 
 def test_a_wrong_host_gets_a_page_that_names_both(site: Site) -> None:
-    for host in ("evil.example", f"localhost:{site.port}", "app.localhost", f"127.0.0.1:{site.port}", f"xapp.localhost:{site.port}"):
+    for host in (
+        "evil.example",
+        f"localhost:{site.port}",
+        "app.localhost",
+        f"127.0.0.1:{site.port}",
+        f"xapp.localhost:{site.port}",
+    ):
         answer = site.ask("GET", "/api/x", {"Accept": "text/html"}, host=host)
         assert answer.status == 421, host
         assert host.encode() in answer.body

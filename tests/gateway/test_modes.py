@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
+from tests.gateway.conftest import TEMPLATE
+from tests.gateway.site import Answer, Site, make_site
 
 from bartizan.gateway.agent import Agent
 from bartizan.gateway.settings import GatewaySettings, Mode, Tls
-from tests.gateway.conftest import TEMPLATE
-from tests.gateway.site import Answer, Site, make_site
 
 NAVIGATE = [("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]
 
@@ -50,9 +50,7 @@ def make_certificate(directory: Path, serial: int) -> Tls:
     tls = Tls(directory / "cert.pem", directory / "key.pem")
     tls.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     tls.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return tls
 
@@ -130,9 +128,7 @@ def test_limits_count_the_caller_and_not_the_proxy() -> None:
     with site_with(replace(TEMPLATE, trusted_proxies=("127.0.0.1",))) as site:
         for caller in ("203.0.113.9", "203.0.113.10"):
             headers = {"X-Forwarded-For": caller}
-            statuses = [
-                site.ask("POST", "/limited", headers, host=site.host("id"), body=b"").status for _ in range(4)
-            ]
+            statuses = [site.ask("POST", "/limited", headers, host=site.host("id"), body=b"").status for _ in range(4)]
             assert statuses == [200, 200, 200, 429], caller
 
 
@@ -166,11 +162,10 @@ def test_a_second_gateway_cannot_take_the_port(site: Site) -> None:
     other = make_site(TEMPLATE, own=("auth", "inbox", "frontend", "files"), apps=("api",))
     other.settings = replace(other.settings, listen_port=site.port)
     try:
-        with pytest.raises(AssertionError, match="Address already in use|does not listen"):
-            other.start()
-            assert other.process is not None
-            other.process.wait(10)
-            raise AssertionError((other.directory / "envoy.log").read_text())
+        other.start(listening=False)
+        assert other.process is not None
+        assert other.process.wait(10) != 0
+        assert "Address already in use" in (other.directory / "envoy.log").read_text()
     finally:
         other.stop()
 

@@ -6,7 +6,6 @@ import socket
 import time
 
 import pytest
-
 from tests.gateway.site import Site
 
 NAVIGATE = [("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Site", "none"), ("Accept", "text/html")]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 
-from bartizan.gateway import envoy
 from tests.gateway.site import Site
+
+from bartizan.gateway import envoy
 
 
 def bearer(site: Site, **claims: object) -> tuple[str, str]:
@@ -160,6 +161,17 @@ def test_the_access_log_keeps_what_is_needed_and_nothing_more(site: Site) -> Non
     assert not [line for line in text.splitlines() if json.loads(line)["address"] != "127.0.0.0/24"]
     for secret in ("secret-", token, "\x1b"):
         assert secret not in text
+
+
+def test_trace_and_connect_reach_nobody(site: Site) -> None:
+    before = {name: len(server.seen) for name, server in site.servers.items()}
+    token = f"Authorization: {bearer(site)[1]}"
+    for name in ("app", "id", "files", "print"):
+        host = site.host(name)
+        assert site.raw(f"TRACE /open/x HTTP/1.1\nHost: {host}\n{token}\n\n")[0] == 405
+        for target in ("evil.example:80", host):
+            assert site.raw(f"CONNECT {target} HTTP/1.1\nHost: {host}\n{token}\n\n")[0] in (400, 401, 403, 404, 421)
+    assert {name: len(server.seen) for name, server in site.servers.items()} == before
 
 
 def test_envoy_itself_agrees(site: Site) -> None:

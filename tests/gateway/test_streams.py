@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 import pytest
 from msgspec.structs import replace
-
 from tests.gateway.conftest import TEMPLATE
 from tests.gateway.site import Site, make_site
 
@@ -96,7 +95,7 @@ def test_a_stream_under_a_token_ends_with_its_life(brief: Site) -> None:
     with connection:
         assert answer.startswith(b"HTTP/1.1 101")
         assert connection.recv(100) == b""
-    assert LIFETIME - 0.5 < time.monotonic() - start < LIFETIME + 1
+    assert LIFETIME - 0.5 < time.monotonic() - start < LIFETIME + 3
 
 
 def test_a_public_stream_lives_on(brief: Site) -> None:

@@ -1,8 +1,8 @@
 """Flows §7: the agent beside each Envoy, without access to the database.
 
-It reads keys and feed as every guard does (`guard.keys.Watch`) and hands them to Envoy as files: the JWT check, the deny
-list, the certificate. A feed that was not confirmed for 10 s is published as "unseen": 503 for who shows a token. Gone
-itself for 10 s, the supervisor stops Envoy.
+It reads keys and feed as every guard does (`guard.keys.Watch`) and hands them to Envoy as files: the JWT check, the
+deny list, the certificate. A feed that was not confirmed for 10 s is published as "unseen": 503 for who shows a token.
+Gone itself for 10 s, the supervisor stops Envoy.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ class Agent:
             return
         assert isinstance(held.ended, frozenset)
         if len(held.ended) > MOST_ENDED:
-            self._log.error("ended.too_many", entries=len(held.ended), do="withdraw the signing key: bartizan key rotate")
+            self._log.error(
+                "ended.too_many", entries=len(held.ended), do="withdraw the signing key: bartizan key rotate"
+            )
         # Keys first: a list that lets pass must never stand beside keys of before.
         self._write(published.JWT_FILE, published.jwt(self._settings, self._issuer.jwks(held.keys)))
         self._write(published.ENDED_FILE, published.ended(held.ended))

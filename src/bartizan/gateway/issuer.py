@@ -1,4 +1,4 @@
-"""Flows §7: what the agent fetches of the issuer, the keys kept as they came, for Envoy takes JWKS and not our objects."""
+"""Flows §7: what the agent fetches of the issuer. The keys are kept as they came, for Envoy takes JWKS, no objects."""
 
 from __future__ import annotations
 

@@ -76,6 +76,9 @@ def table(settings: GatewaySettings) -> tuple[Answer, ...]:
         Answer(status=401, code="unauthorized", title="Sign in first", tell=_SIGN_IN),
         Answer(status=403, code="csrf", title="Not allowed", tell=_SIGN_IN),
         Answer(status=404, code="not_found", title="Nothing here", tell="There is no page at this address."),
+        Answer(
+            status=405, code="method_not_allowed", title="Not possible", tell="This address does not answer to that."
+        ),
         Answer(status=408, code="timeout", title="Too slow", tell="The request took too long to arrive."),
         Answer(status=413, code="too_large", title="Too large", tell="That is more than this address takes."),
         Answer(
@@ -88,7 +91,10 @@ def table(settings: GatewaySettings) -> tuple[Answer, ...]:
             status=426, code="upgrade_required", title="Too old a protocol", tell="HTTP/1.1 or later is needed here."
         ),
         Answer(
-            status=429, code="slow_down", title="Too many requests", tell="Wait a little, then try again.", headers=()
+            status=429,
+            code="slow_down",
+            title="Too many requests",
+            tell="Wait a little, then try again.",
         ),
         Answer(status=431, code="too_large", title="Too large", tell="The request's headers are too large."),
         *(

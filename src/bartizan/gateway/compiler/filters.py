@@ -69,7 +69,9 @@ def _gate(settings: GatewaySettings) -> Json:
         _not(_present("upgrade")),
         _any(_present(published.CSRF), _not(_header(SEEN, {"prefix": "k"}))),
     )
-    return _unless(skip, t.named(GATE, t.typed(t.LUA, default_source_code=_inline(scripts.gate(settings, REPLAYABLE_BYTES)))))
+    return _unless(
+        skip, t.named(GATE, t.typed(t.LUA, default_source_code=_inline(scripts.gate(settings, REPLAYABLE_BYTES))))
+    )
 
 
 def _location() -> Json:

@@ -10,6 +10,7 @@ from bartizan.gateway.compiler.envoy_types import Json
 
 # A quiet stream is cut after this; a busy one lives on. Uploads and downloads are never this long without a byte.
 _IDLE_SECONDS = 300
+_SILENT_SECONDS = 60  # the listener's own bound for a request and its answer without a byte
 _MOST = 2**62
 
 
@@ -31,8 +32,8 @@ def forward(cluster: str, *, timeout: int, cut: int = 0, retried: bool = True) -
     if retried:
         # Only what surely never reached the server is sent again.
         action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
-    if not timeout or not retried:
-        action["idle_timeout"] = t.seconds(_IDLE_SECONDS)
+    if not timeout or not retried or timeout >= _SILENT_SECONDS:
+        action["idle_timeout"] = t.seconds(max(_IDLE_SECONDS, timeout + 1))
     if cut:
         action["max_stream_duration"] = {"max_stream_duration": t.seconds(cut)}
     return action

@@ -20,6 +20,9 @@ from bartizan.model.route import Origin
 _EVERYTHING = {"prefix": "/"}
 _HOST_CHARACTERS = r"[A-Za-z0-9.\-\[\]:]+"
 _NOT_FOUND = parts.answer("not found", _EVERYTHING, 404)
+# It echoes a request with headers that a page must not read. (CONNECT matches no route of ours at all.)
+_TRACE = {"name": ":method", "string_match": {"exact": "TRACE"}}
+_NO_TRACE = parts.answer("trace", parts.with_headers(_EVERYTHING, _TRACE), 405)
 
 
 def route_config(settings: GatewaySettings) -> Json:
@@ -52,7 +55,7 @@ def _host(name: str, origin: str, routes: list[Json]) -> Json:
     return {
         "name": name,
         "domains": [host],
-        "routes": [*routes, _NOT_FOUND],
+        "routes": [_NO_TRACE, *routes, _NOT_FOUND],
         "request_headers_to_add": [
             _overwritten("x-forwarded-proto", scheme),
             _overwritten("x-forwarded-host", host),

@@ -16,7 +16,8 @@ end
 
 local function renew(handle, status, headers)
   -- the path goes raw and last, so that its own "&" needs no escape
-  handle:respond({ [":status"] = status, ["location"] = "/bff/renew?return_to=" .. headers:get(":path") }, "")
+  local location = "/bff/renew?return_to=" .. headers:get(":path")
+  handle:respond({ [":status"] = status, ["location"] = location, ["cache-control"] = "no-store" }, "")
 end
 
 local function has(seen, letter)
