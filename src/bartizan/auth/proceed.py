@@ -12,7 +12,7 @@ from bartizan.auth import sso, trace
 from bartizan.auth.ports import AuthPorts
 from bartizan.auth.settings import AuthSettings
 from bartizan.auth.sso import SignedIn
-from bartizan.auth.steps import SILENT, Step, next_step
+from bartizan.auth.steps import SILENT, Step, consent_matters, next_step
 from bartizan.model.clients import Client, Consent
 from bartizan.model.codes import Code, Interaction
 from bartizan.model.sessions import Session
@@ -123,7 +123,7 @@ async def _look(
         known = await sso.current_session(request, ports, settings)
         session = known[0] if known is not None else None
     consent = None
-    if session is not None and (not client.first_party or "consent" in asked.prompt):
+    if session is not None and consent_matters(asked, client):
         async with ports.store.reading() as records:
             consent = await records.consents.of(session.user_id, client.id)
     return _Situation(interaction, asked, client, session, consent)
@@ -164,7 +164,7 @@ async def _grant(request: Request, ports: AuthPorts, settings: AuthSettings, her
 
 
 def _granted(here: _Situation) -> tuple[str, ...]:
-    """What was asked ∩ what the person allowed. First parties were allowed by who installed them."""
+    """What was asked ∩ what the person allowed; without a consent it was one that did not matter."""
     if here.consent is None:
         return here.request.scopes
     return scopes.common(here.request.scopes, here.consent.scopes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from bartizan.model.clients import Client, Consent
+from bartizan.model.clients import AuthMethod, Client, Consent
 from bartizan.model.codes import Interaction
 from bartizan.model.sessions import Session
 from bartizan.protocol.oauth.authorize import AuthorizationRequest
@@ -58,12 +58,24 @@ def _wants_fresh_proof(request: AuthorizationRequest, session: Session, now: dat
     return too_old or "login" in request.prompt or "create" in request.prompt
 
 
+def consent_matters(request: AuthorizationRequest, client: Client) -> bool:
+    """First parties were allowed by who installed them, unless the request or the client's kind asks for more."""
+    return not client.first_party or "consent" in request.prompt or _can_be_impersonated(request, client)
+
+
 def _consented(
     interaction: Interaction, request: AuthorizationRequest, client: Client, consent: Consent | None
 ) -> bool:
-    given_here = consent is not None and consent.granted_at >= interaction.created_at
-    if given_here:
+    if not consent_matters(request, client):
         return True
-    if "consent" in request.prompt:
+    if consent is None:
         return False
-    return client.first_party or (consent is not None and set(request.scopes) <= set(consent.scopes))
+    if consent.granted_at >= interaction.created_at:
+        return True
+    ask_again = "consent" in request.prompt or _can_be_impersonated(request, client)
+    return not ask_again and set(request.scopes) <= set(consent.scopes)
+
+
+def _can_be_impersonated(request: AuthorizationRequest, client: Client) -> bool:
+    """RFC 8252 §8.6: another app of the same device can ask in this one's name, so a person must look each time."""
+    return client.auth_method is AuthMethod.NONE and not request.redirect.uri.startswith("https://")

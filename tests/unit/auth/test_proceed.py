@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from starlette.responses import Response
 from tests.unit.auth.fakes import START
-from tests.unit.auth.house import APP, BFF, ISSUER, PRINT_BACK, PRINT_SHOP, SETTINGS, USER, House, asked, back
+from tests.unit.auth.house import APP, BFF, ISSUER, PHONE, PRINT_BACK, PRINT_SHOP, SETTINGS, USER, House, asked, back
 
 from bartizan.auth import proceed, signout, sso
 from bartizan.auth.steps import Step, next_step
@@ -57,10 +57,10 @@ def allowed(seconds: int, *scopes: str) -> Consent:
     )
 
 
-def wants(*prompt: str, max_age: int | None = None) -> AuthorizationRequest:
+def wants(*prompt: str, max_age: int | None = None, to: str = "https://c.example/") -> AuthorizationRequest:
     return AuthorizationRequest(
         client_id="c",
-        redirect=CheckedRedirect("https://c.example/", sent=True),
+        redirect=CheckedRedirect(to, sent=True),
         scopes=("a", "b"),
         code_challenge="",
         audience=(),
@@ -90,6 +90,10 @@ ROWS = [
     (wants(max_age=100), BFF, at(-50), None, Step.CODE),
     (wants(max_age=40), BFF, at(-50), None, Step.SIGN_IN),
     (wants(max_age=0), BFF, at(1), None, Step.CODE),
+    (wants(to="http://127.0.0.1:5/"), PHONE, at(-50), allowed(-40, "a", "b"), Step.CONSENT),
+    (wants(to="http://127.0.0.1:5/"), PHONE, at(-50), allowed(1, "a", "b"), Step.CODE),
+    (wants(to="com.example.phone:/"), PHONE, at(-50), allowed(-40, "a", "b"), Step.CONSENT),
+    (wants(), PHONE, at(-50), allowed(-40, "a", "b"), Step.CODE),
     (wants("login", "consent"), PRINT_SHOP, at(-50), None, Step.SIGN_IN),
     (wants("login", "consent"), PRINT_SHOP, at(1), None, Step.CONSENT),
 ]
