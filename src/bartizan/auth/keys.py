@@ -60,7 +60,8 @@ def public_set(keys: list[StoredKey]) -> dict[str, list[dict[str, str]]]:
 
 
 class _Held(Struct, frozen=True):
-    kids: tuple[str, ...]
+    current: str
+    published: tuple[str, ...]
     signer: jose.Signer
     verifying: jose.KeySet
     jwks: bytes
@@ -88,6 +89,10 @@ class SigningKeys:
     async def jwks(self) -> bytes:
         return (await self._fresh()).jwks
 
+    async def kids(self) -> tuple[str, ...]:
+        """What is published now; the feed says it, so that a withdrawn key is known of as fast as an ended session."""
+        return (await self._fresh()).published
+
     async def _fresh(self) -> _Held:
         """Call it before a transaction is opened: it may take a connection of its own."""
         if self._held is not None and self._is_fresh():
@@ -114,11 +119,12 @@ class SigningKeys:
         return self._made_ready(stored, current)
 
     def _made_ready(self, stored: list[StoredKey], current: StoredKey) -> _Held:
-        kids = (current.kid, *(key.kid for key in stored))
-        if self._held is not None and self._held.kids == kids:
+        kids = tuple(key.kid for key in stored)
+        if self._held is not None and (self._held.current, self._held.published) == (current.kid, kids):
             return self._held
         jwks = public_set(stored)
-        return _Held(kids, _signer(current, self._ring), jose.key_set(jwks), msgspec.json.encode(jwks))
+        signer = _signer(current, self._ring)
+        return _Held(current.kid, kids, signer, jose.key_set(jwks), msgspec.json.encode(jwks))
 
 
 def _signer(key: StoredKey, ring: Ring) -> jose.Signer:

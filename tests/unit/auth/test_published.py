@@ -216,6 +216,16 @@ def test_a_withdrawn_key_signs_and_proves_nothing(house: House) -> None:
     assert "key.withdrawn" in house.events()
 
 
+def test_the_feed_names_the_published_keys(house: House) -> None:
+    kid = kid_of(house.tokens()["access_token"])
+    assert feed(house)["kids"] == [kid]
+    ports = house.ports
+    house.loop.run_until_complete(keys.withdraw(SETTINGS, ports.store, ports.ring, ports.clock, ports.chance, kid))
+    house.later(keys.REFRESH_SECONDS)
+    (now,) = feed(house)["kids"]  # type: ignore[misc]  # a JSON list
+    assert now != kid
+
+
 def test_private_parts_are_sealed(house: House) -> None:
     house.tokens()
     (key,) = house.tables.keys.values()

@@ -3,6 +3,7 @@
 A reader waits here until something new has ended, but not for long. All who wait in a process share one look at the
 database, four times a second; when nobody waits, nobody looks. Pages overlap by 60 s and the cursor is the database's
 second, so what is new to a reader is: a gid that this process first saw in the second of the reader's cursor or later.
+The feed also names the published keys, so that a key withdrawn ends all that it signed by the same path.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Ended:
             after = 0  # the database went back to before this cursor: tell all there is
         if after:
             await self._watch.until_new(after)
-        signer = await self._server.keys.signer()
+        signer, kids = await self._server.keys.signer(), await self._server.keys.kids()
         async with self._server.ports.store.reading() as records:
             page = await records.ended.after(after)
         claims = {
@@ -45,6 +46,7 @@ class Ended:
             "exp": page.now + CURRENT_SECONDS,
             "cursor": page.cursor,
             "gids": page.gids,
+            "kids": kids,
         }
         body = signer.sign(claims, TYP)
         return Response(body, 200, {"cache-control": "no-store"}, media_type="application/jwt")
@@ -63,10 +65,11 @@ class Watch:
     async def until_new(self, after: int) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + LONGEST_WAIT
+        kids = await self._server.keys.kids()
         while loop.time() < until:
             await self._look()
             newest = max(self._first_seen.values(), default=0)
-            if newest > after:
+            if newest > after or kids != await self._server.keys.kids():
                 return
             await asyncio.sleep(LOOK_EVERY)
             if newest == after:  # of the same second: perhaps told already. A pause, so that this second spins nobody.
