@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
@@ -77,9 +78,15 @@ class Desk(Struct, frozen=True, kw_only=True):
         )
 
 
+@cache
+def _static() -> Static:
+    """Read, hashed and packed once a process."""
+    return Static(LOOK, HERE / "static")
+
+
 def build(ports: AuthPorts, settings: AuthSettings) -> Desk:
     """Once, at start: templates, static files and derived keys."""
-    static = Static(LOOK, HERE / "static")
+    static = _static()
     sealing = ports.ring.purpose("pages")
     site = Site(settings.site_name, settings.issuer, settings.app_origin)
     return Desk(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
@@ -72,16 +73,8 @@ class Pages:
         parse(site.origin)
         self.site = site
         self._clock = clock
-        self._environment = Environment(
-            loader=ChoiceLoader([FileSystemLoader(folder) for folder in (HERE / "templates", *folders)]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
-        self._environment.filters.update(FILTERS)
-        self._environment.globals.update(site=site, static=static.url, modules=modules)
+        self._environment = _environment(folders)
+        self._everywhere = {"site": site, "static": static.url, "modules": modules}
 
     def render(
         self,
@@ -95,7 +88,7 @@ class Pages:
         **values: object,
     ) -> Response:
         """`form_action`: further places a form's redirect may lead to; Chromium applies it to those too (tried)."""
-        text = self._environment.get_template(template).render(now=self._clock(), **values)
+        text = self._environment.get_template(template).render(self._everywhere, now=self._clock(), **values)
         policy = POLICY.adding({"form-action": list(form_action)})
         response = HTMLResponse(text, status, {"content-security-policy": policy.render(), **(headers or {})})
         return with_cookies(response, cookies)
@@ -112,6 +105,21 @@ class Pages:
             onward=self.site.home,
             onward_label=self.site.home_label,
         )
+
+
+@cache
+def _environment(folders: tuple[Path, ...]) -> Environment:
+    """Compiled templates, once a process: they know nothing of a site."""
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder) for folder in (HERE / "templates", *folders)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(FILTERS)
+    return environment
 
 
 def see_other(path: str, cookies: Iterable[str | None] = ()) -> Response:

@@ -1,4 +1,4 @@
-"""Bad input (the issue's paragraph): every form of ours, driven with rubbish, refuses, changes nothing, tells nothing."""
+"""Bad input (the issue's paragraph): every form, driven with rubbish, refuses, changes nothing, tells nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _paths() -> list[str]:
 
 
 PATHS = _paths()
-few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def filled(path: str, segment: str) -> str:
