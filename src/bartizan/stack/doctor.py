@@ -18,7 +18,7 @@ from bartizan.stack.home import Home, user_name
 from bartizan.stack.origins import origins
 from bartizan.stack.schema import Config
 from bartizan.stack.sources import from_file
-from bartizan.stack.up import FILE
+from bartizan.stack.up import FILE, names
 
 _ROOM = 512 * 1024 * 1024
 
@@ -39,7 +39,7 @@ def examine(file: Path | None, data: Path) -> list[Row]:
     looks: tuple[tuple[str, Callable[[], Found]], ...] = (
         ("file", lambda: _file(config, chosen)),
         ("engines", lambda: _engines(config)),
-        ("ports", lambda: _ports(config, home)),
+        ("ports", lambda: _ports(config, home, chosen)),
         ("names", lambda: _names(config)),
         ("disk", lambda: _disk(home)),
         ("keys", lambda: _keys(home)),
@@ -76,16 +76,20 @@ def _engines(config: Config) -> Found:
             yield "good", version
 
 
-def _ports(config: Config, home: Home) -> Found:
+def _ports(config: Config, home: Home, file: Path | None) -> Found:
     if home.held():
         yield "good", "This copy runs and holds its ports."
         return
-    for word, address, port in (
-        ("gateway.port", config.gateway.address, config.gateway.port),
-        ("monitoring.port", config.monitoring.address, config.monitoring.port),
+    for section, address, port in (
+        ("gateway", config.gateway.address, config.gateway.port),
+        ("monitoring", config.monitoring.address, config.monitoring.port),
     ):
-        taken = ports.taken(address, port) is not None
-        yield ("bad", f"{port} is in use; change {word} or stop the other.") if taken else ("good", f"{port} is free.")
+        if ports.taken(address, port) is None:
+            yield "good", f"{port} is free."
+        elif names(file, section, "port"):
+            yield "bad", f"{port} is in use; change {section}.port or stop the other."
+        else:
+            yield "note", f"{port} is in use; `up` will take the next free one."
 
 
 def _names(config: Config) -> Found:

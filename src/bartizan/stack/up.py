@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -62,6 +64,7 @@ def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -
         show(card.render(shown, card.style()))
 
     asyncio.run(supervisor.run(ready))
+    shutil.rmtree(sockets, ignore_errors=True)
 
 
 def effective_for(config: Path | None, data: Path) -> Effective:
@@ -102,7 +105,8 @@ def _written(words: Words) -> Config | None:
 
 def _configured(words: Words, written: Config | None, home: Home, sockets: Path, notes: list[str]) -> Config:
     """Chooses the ports and puts them in. Only a port that nobody named may move."""
-    named = words.port is not None or (written is not None and "port" in _words_of_gateway(words))
+    file = words.config or FILE if written is not None else None
+    named = words.port is not None or names(file, "gateway", "port")
     wish = words.port or (written or Config()).gateway.port
     address = (written or Config()).gateway.address
     port = ports.choose(address, wish, fixed=named, word="--port")
@@ -116,18 +120,17 @@ def _configured(words: Words, written: Config | None, home: Home, sockets: Path,
         config = sources.listening(sources.fronting(words.fronted), port=port, https=words.https)
     sources.checked(config, "up")
     metrics = ports.choose(
-        config.monitoring.address, config.monitoring.port, fixed=written is not None, word="monitoring.port"
+        config.monitoring.address,
+        config.monitoring.port,
+        fixed=names(file, "monitoring", "port"),
+        word="monitoring.port",
     )
     return replace(config, monitoring=replace(config.monitoring, port=metrics))
 
 
-def _words_of_gateway(words: Words) -> dict[str, object]:
-    """Which keys of [gateway] the file itself names."""
-    import tomllib
-
-    text = (words.config or FILE).read_text(encoding="utf-8")
-    found = tomllib.loads(text).get("gateway", {})
-    return dict(found)
+def names(file: Path | None, section: str, key: str) -> bool:
+    """Does the file itself name this key? Only then must it hold."""
+    return file is not None and key in tomllib.loads(file.read_text(encoding="utf-8")).get(section, {})
 
 
 def _demo_places(home: Home, sockets: Path) -> dict[str, str]:

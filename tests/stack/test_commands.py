@@ -1,0 +1,126 @@
+"""The command line against a running and against a stopped instance (issue 3)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.fixtures.stack import Stack
+
+pytestmark = pytest.mark.stack
+
+
+def run(data: Path, *words: str, stdin: str = "", code: int = 0) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bartizan.stack.cli", *words, "--data", str(data), "--json"],
+        input=stdin, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, f"{words}: {done.stdout}{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return json.loads(done.stdout) if code == 0 else done.stderr
+
+
+def commands(data: Path, tag: str) -> None:
+    """All of them, once through."""
+    email = f"{tag}@example.com"
+    made = run(data, "user", "create", email, "--password-stdin", "--verified", "--admin", stdin="walks-a-long-way\n")
+    assert made["email"] == email
+    assert made["verified"] is made["admin"] is True
+    assert "password" not in made
+    assert "already has an account" in run(data, "user", "create", email, code=1)
+    assert "will not do" in run(data, "user", "create", f"x{email}", "--password-stdin", stdin="short\n", code=1)
+    shown = run(data, "user", "create", f"b{email}")
+    assert len(shown["password"]) >= 12, "made, and shown once"
+    assert email in [row["email"] for row in run(data, "user", "list")]
+    assert run(data, "user", "show", made["id"])["email"] == email
+    assert run(data, "user", "lock", email)["locked"] is True
+    assert run(data, "user", "unlock", email)["locked"] is False
+    assert run(data, "user", "delete", f"b{email}")["deleted"] is True
+    assert "There is nobody" in run(data, "user", "show", f"b{email}", code=1)
+
+    words = ("--kind", "server", "--redirect-uri", "https://a.example/cb", "--scope", "openid", "profile")
+    client = run(data, "client", "create", tag, *words)
+    assert client["secret"].startswith("bzs_")
+    assert client["scopes"] == ["openid", "profile"]
+    assert "already" in run(data, "client", "create", tag, *words, code=1)
+    assert "not encrypted" in run(
+        data, "client", "create", "x", "--kind", "server", "--redirect-uri", "http://a.example/cb", code=1
+    )
+    assert "secret" not in run(data, "client", "show", tag)
+    assert tag in [row["id"] for row in run(data, "client", "list")]
+    assert run(data, "client", "delete", tag)["deleted"] is True
+    browser = next(row for row in run(data, "client", "list") if row["owner"] == "file")
+    assert "belongs to the file" in run(data, "client", "delete", browser["id"], code=1)
+
+    keys = run(data, "key", "list")
+    assert [key["state"] for key in keys].count("signs") <= 1
+    rotated = run(data, "key", "rotate")
+    assert len(rotated) >= len(keys)
+    assert run(data, "session", "list") == []
+    assert "is no session id" in run(data, "session", "end", "x", code=1)
+    assert run(data, "session", "list", email) == []
+    assert run(data, "migrate")["revision"]
+    assert run(data, "user", "delete", email)["deleted"] is True
+
+
+def test_running_and_then_stopped(tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "data").start()
+    try:
+        assert run(stack.data, "status")["ready"] is True
+        commands(stack.data, "running")
+        run(stack.data, "user", "create", "stays@example.com")
+    finally:
+        stack.stop()
+    assert [row["email"] for row in run(stack.data, "user", "list")] == ["stays@example.com"]
+    commands(stack.data, "stopped")
+    assert run(stack.data, "reset", "--yes")["deleted"]
+    assert not stack.data.exists()
+
+
+def test_status_of_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bartizan.stack.cli", "status", "--json", "--data", str(tmp_path / "none")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"ready": False, "ready_seconds": None, "urls": {}, "servers": []}
+
+
+def test_no_instance_is_a_sentence(tmp_path: Path) -> None:
+    assert "There is no instance" in run(tmp_path / "none", "user", "list", code=1)
+
+
+def test_routes_of_the_running_demo(stack: Stack) -> None:
+    rows = run(stack.data, "routes")
+    paths = {(row["origin"], row["path"]) for row in rows}
+    assert {("id", "/token"), ("app", "/bff/login"), ("app", "/api/"), ("app", "/")} <= paths
+    assert all(row["who"] for row in rows)
+
+
+def test_doctor_and_check(tmp_path: Path) -> None:
+    assert "bad" not in {row["state"] for row in run(tmp_path, "doctor", "--config", good(tmp_path))}
+    assert run(tmp_path, "check", "--config", good(tmp_path)) == {"faults": [], "warnings": []}
+
+
+def test_check_tells_all_faults_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "bad.toml"
+    file.write_text(
+        '[site]\nid = "http://app.localhost:8080"\n\n'
+        '[[route]]\npath = "/"\nto = "http://127.0.0.1:5000"\ncsrf = "form"\n'
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "bartizan.stack.cli", "check", "--config", str(file), "--data", str(tmp_path)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert [line.split(":")[1:3] for line in done.stdout.splitlines()] == [["2", " site.id"], ["7", " route[0].csrf"]]
+
+
+def good(tmp_path: Path) -> str:
+    file = tmp_path / "good.toml"
+    file.write_text('[[route]]\npath = "/"\nto = "http://127.0.0.1:5000"\nguard = "flask"\n')
+    return str(file)
