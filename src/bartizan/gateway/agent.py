@@ -91,7 +91,10 @@ class Agent:
                 "ended.too_many", entries=len(held.ended), do="withdraw the signing key: bartizan key rotate"
             )
         # Keys first: a list that lets pass must never stand beside keys of before.
-        self._write(published.JWT_FILE, published.jwt(self._settings, self._issuer.jwks(held.keys)))
+        jwks = self._issuer.jwks(held.keys)
+        self._write(
+            published.JWT_FILE, published.jwt(self._settings, jwks) if held.keys.by_kid else published.no_keys()
+        )
         self._write(published.ENDED_FILE, published.ended(held.ended))
         if self._held is None:
             self._log.info("feed.seen", entries=len(held.ended), keys=len(held.keys.by_kid))

@@ -18,7 +18,6 @@ from bartizan.gateway.compiler import published
 from bartizan.gateway.compiler.bootstrap import BOOTSTRAP_FILE, bootstrap
 from bartizan.gateway.settings import GatewaySettings
 
-NO_KEYS = '{"keys":[]}'
 _VALIDATE_SECONDS = 30
 _COMPLAINT = 600
 _LOG_FLUSH_MS = "1000"
@@ -47,12 +46,12 @@ def binary(settings: GatewaySettings) -> Path:
 
 def prepare(settings: GatewaySettings) -> None:
     """All files that Envoy starts from, with the deny list closed: until the agent has seen the feed, who shows a
-    token gets 503. The keys of the last run stay: they are public, and closed is decided by the list."""
+    token gets 503."""
     directory = settings.config_dir
     publish.make_directory(directory, settings.owner)
     publish.write(directory, BOOTSTRAP_FILE, bootstrap(settings), settings.owner)
     publish.write(directory, published.ENDED_FILE, published.unseen(), settings.owner)
-    publish.write(directory, published.JWT_FILE, published.jwt(settings, NO_KEYS), settings.owner)
+    publish.write(directory, published.JWT_FILE, published.no_keys(), settings.owner)
     if settings.tls is not None:
         pair = published.certificate(settings.tls.certificate.read_text(), settings.tls.key.read_text())
         publish.write(directory, published.CERTIFICATE_FILE, pair, settings.owner)

@@ -33,80 +33,66 @@ class Answer(Struct, frozen=True, kw_only=True):
 _LATER = (("retry-after", str(RETRY_AFTER)),)
 _INVALID = (("www-authenticate", 'Bearer error="invalid_token"'),)
 _SCOPE = (("www-authenticate", 'Bearer error="insufficient_scope", scope="%METADATA(ROUTE:bartizan:scope)%"'),)
-_SIGN_IN = "%LOCAL_REPLY_BODY%"  # the Lua scripts say it in their words
+_IN_ITS_WORDS = "%LOCAL_REPLY_BODY%"  # those of the Lua script that refused
+_BEHIND = (502, 503, 504)
+
+
+_BY_RBAC = (
+    Answer(
+        status=503,
+        code="temporarily_unavailable",
+        title="One moment",
+        tell="Who is signed in cannot be checked right now. Try again in a few seconds.",
+        seen_as=403,
+        because="unseen",
+        headers=_LATER,
+    ),
+    Answer(
+        status=401,
+        code="invalid_token",
+        title="Signed out",
+        tell="This sign-in has ended.",
+        seen_as=403,
+        because="ended",
+        headers=_INVALID,
+    ),
+    Answer(
+        status=403,
+        code="insufficient_scope",
+        title="Not allowed",
+        tell="This access does not cover that.",
+        seen_as=403,
+        because="none",
+        headers=_SCOPE,
+    ),
+)
+_SHORT = "temporarily_unavailable"
+_AWAY = "The server behind this address does not answer right now. Try again in a few seconds."
+_PLAIN = (
+    (400, "invalid_request", "Not understood", "The request is not well formed, or carries something twice."),
+    (401, "unauthorized", "Sign in first", _IN_ITS_WORDS),
+    (403, "csrf", "Not allowed", _IN_ITS_WORDS),
+    (404, "not_found", "Nothing here", "There is no page at this address."),
+    (405, "method_not_allowed", "Not possible", "This address does not answer to that method."),
+    (408, "timeout", "Too slow", "The request took too long to arrive."),
+    (413, "too_large", "Too large", "That is more than this address takes."),
+    (426, "upgrade_required", "Too old a protocol", "HTTP/1.1 or later is needed here."),
+    (429, "slow_down", "Too many requests", "Wait a little, then try again."),
+    (431, "too_large", "Too large", "The request's headers are too large."),
+    (500, "server_error", "Something broke", "Something broke on our side. The request went no further."),
+)
 
 
 def table(settings: GatewaySettings) -> tuple[Answer, ...]:
     """First match wins."""
     names = f"{settings.app_origin}, {settings.id_origin} and {settings.files_origin}"
+    elsewhere = f"You asked for %REQ(:AUTHORITY)%. This gateway answers to {names}."
+    away = (Answer(status=status, code=_SHORT, title="One moment", tell=_AWAY, headers=_LATER) for status in _BEHIND)
     return (
-        Answer(
-            status=503,
-            code="temporarily_unavailable",
-            title="One moment",
-            tell="Who is signed in cannot be checked right now. Try again in a few seconds.",
-            seen_as=403,
-            because="unseen",
-            headers=_LATER,
-        ),
-        Answer(
-            status=401,
-            code="invalid_token",
-            title="Signed out",
-            tell="This sign-in has ended.",
-            seen_as=403,
-            because="ended",
-            headers=_INVALID,
-        ),
-        Answer(
-            status=403,
-            code="insufficient_scope",
-            title="Not allowed",
-            tell="This access does not cover that.",
-            seen_as=403,
-            because="none",
-            headers=_SCOPE,
-        ),
-        Answer(
-            status=400,
-            code="invalid_request",
-            title="Not understood",
-            tell="The request is not well formed, or carries something twice.",
-        ),
-        Answer(status=401, code="unauthorized", title="Sign in first", tell=_SIGN_IN),
-        Answer(status=403, code="csrf", title="Not allowed", tell=_SIGN_IN),
-        Answer(status=404, code="not_found", title="Nothing here", tell="There is no page at this address."),
-        Answer(
-            status=405, code="method_not_allowed", title="Not possible", tell="This address does not answer to that."
-        ),
-        Answer(status=408, code="timeout", title="Too slow", tell="The request took too long to arrive."),
-        Answer(status=413, code="too_large", title="Too large", tell="That is more than this address takes."),
-        Answer(
-            status=421,
-            code="wrong_host",
-            title="Another name is expected",
-            tell=f"You asked for %REQ(:AUTHORITY)%. This gateway answers to {names}.",
-        ),
-        Answer(
-            status=426, code="upgrade_required", title="Too old a protocol", tell="HTTP/1.1 or later is needed here."
-        ),
-        Answer(
-            status=429,
-            code="slow_down",
-            title="Too many requests",
-            tell="Wait a little, then try again.",
-        ),
-        Answer(status=431, code="too_large", title="Too large", tell="The request's headers are too large."),
-        *(
-            Answer(
-                status=status,
-                code="temporarily_unavailable",
-                title="One moment",
-                tell="The server behind this address does not answer right now. Try again in a few seconds.",
-                headers=_LATER,
-            )
-            for status in (502, 503, 504)
-        ),
+        *_BY_RBAC,
+        *(Answer(status=status, code=code, title=title, tell=tell) for status, code, title, tell in _PLAIN),
+        Answer(status=421, code="wrong_host", title="Another name is expected", tell=elsewhere),
+        *away,
     )
 
 

@@ -65,7 +65,7 @@ def _common(settings: GatewaySettings, route: AppRoute) -> Json:
     public = route.access is Access.PUBLIC
     return {
         **(policies.public() if public else policies.looked_at(route.access, route.csrf)),
-        **({} if public else policies.scope(route.scope)),
+        **({} if public else policies.scope(route.scope, route.access)),
         **policies.limit(route.limit),
         **policies.cors(route.cors_origins, _METHODS),
         **policies.inner_location(clusters.upstream(route.to).origin, settings.app_origin),

@@ -13,7 +13,7 @@ from bartizan.protocol.web.csrf import Rule
 from bartizan.web.paths import pattern
 
 BFF = "/bff"
-_PREFIX_TIMEOUT = 15
+_PREFIX_TIMEOUT, _PREFIX_BODY = 15, 64 * 1024
 
 
 def own_routes(settings: GatewaySettings, origin: Origin) -> list[Json]:
@@ -71,14 +71,14 @@ def _prefixes(server: OwnServer, origin: Origin) -> Iterator[Json]:
                 "name": f"{server.name} {prefix}",
                 "match": {"path_separated_prefix": prefix},
                 "route": parts.forward(server.name, timeout=_PREFIX_TIMEOUT),
-                "typed_per_filter_config": {**_by_origin(origin, prefix), **policies.body(64 * 1024)},
+                "typed_per_filter_config": {**policies.public(), **policies.body(_PREFIX_BODY)},
             }
 
 
 def _treatment(row: Route) -> Json:
     if row.who is Who.TOKEN and row.origin is Origin.APP:
         looked_at = policies.looked_at(Access.REQUIRED, Rule.FORM if row.form else Rule.TOKEN)
-        return {**looked_at, **policies.scope(row.scope)}
+        return {**looked_at, **policies.scope(row.scope, Access.REQUIRED)}
     return _by_origin(row.origin, row.path)
 
 

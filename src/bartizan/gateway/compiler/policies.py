@@ -56,20 +56,18 @@ def _unchecked() -> Json:
     }
 
 
-def scope(scopes: str) -> Json:
-    """RFC 6750 §3.1: every scope that the route names stands in the verified token."""
-    wanted = scopes.split()
-    if not wanted:
-        return {}
-    held = [
-        {
-            "header": {
-                "name": published.SCOPE,
-                "string_match": {"safe_regex": {"regex": f"(.* )?{re.escape(one)}( .*)?"}},
-            }
-        }
-        for one in wanted
+def scope(scopes: str, access: Access) -> Json:
+    """RFC 6750 §3.1: every scope that the route names stands in the verified token. On a required route the filter also
+    sees to it natively that there was one, whatever the script before it did."""
+    patterns = (f"(.* )?{re.escape(one)}( .*)?" for one in scopes.split())
+    held: list[Json] = [
+        {"header": {"name": published.SCOPE, "string_match": {"safe_regex": {"regex": pattern}}}}
+        for pattern in patterns
     ]
+    if access is Access.REQUIRED:
+        held.append({"header": {"name": published.GID, "present_match": True}})
+    if not held:
+        return {}
     policy = {"permissions": [{"and_rules": {"rules": held}}], "principals": [{"any": True}]}
     rules = {"action": "ALLOW", "policies": {"scope": policy}}
     return {filters.SCOPE: t.typed(t.RBAC_ROUTE, rbac={"rules": rules})}

@@ -45,8 +45,12 @@ def jwt(settings: GatewaySettings, jwks: str) -> Json:
         "claim_to_headers": [{"header_name": header, "claim_name": claim} for header, claim in _CLAIMS],
     }
     look = {"requires_any": {"requirements": [{"provider_name": PROVIDER}, {"allow_missing_or_failed": {}}]}}
-    config = t.typed(t.JWT, providers={PROVIDER: provider}, requirement_map={REQUIREMENT: look})
-    return _discovery(t.EXTENSION, {"name": JWT_FILTER, "typed_config": config})
+    return _filter(JWT_FILTER, t.typed(t.JWT, providers={PROVIDER: provider}, requirement_map={REQUIREMENT: look}))
+
+
+def no_keys() -> Json:
+    """Before the first keys are known (Envoy takes no empty JWKS): no token verifies."""
+    return _filter(JWT_FILTER, t.typed(t.JWT, requirement_map={REQUIREMENT: {"allow_missing_or_failed": {}}}))
 
 
 def ended(gids: Iterable[str]) -> Json:
@@ -71,12 +75,15 @@ def certificate(chain: str, key: str) -> Json:
 def _deny_list(tree: Json, header: str) -> Json:
     by_header = t.named("header", t.typed(t.REQUEST_HEADER, header_name=header))
     matcher = {"matcher_tree": {"input": by_header, **tree}, "on_no_match": _action("live", "ALLOW")}
-    config = t.typed(t.RBAC, matcher=matcher)
-    return _discovery(t.EXTENSION, {"name": ENDED_FILTER, "typed_config": config})
+    return _filter(ENDED_FILTER, t.typed(t.RBAC, matcher=matcher))
 
 
 def _action(name: str, verdict: str) -> Json:
     return {"action": t.named("action", t.typed(t.RBAC_ACTION, name=name, action=verdict))}
+
+
+def _filter(name: str, config: Json) -> Json:
+    return _discovery(t.EXTENSION, {"name": name, "typed_config": config})
 
 
 def _discovery(kind: str, resource: dict[str, Any]) -> Json:

@@ -12,12 +12,12 @@ PREFLIGHT, TOO_LARGE = "preflight", "too_large"
 
 
 def cookie_script(settings: GatewaySettings, which: str) -> str:
-    """One of the three ways to treat our cookies."""
-    return _read("cookies") + _filled(settings, _read(which))
+    """One of the ways to treat our cookies."""
+    return _read("cookies") + _filled(settings, _read(which)) + _read("closed")
 
 
 def gate(settings: GatewaySettings, replayable_bytes: int) -> str:
-    return _filled(settings, _read("gate")).replace("@replayable@", str(replayable_bytes))
+    return _filled(settings, _read("gate")).replace("@replayable@", str(replayable_bytes)) + _read("closed")
 
 
 def location() -> str:
