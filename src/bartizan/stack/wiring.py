@@ -127,11 +127,14 @@ def _inbox(process: Process) -> None:
 def job_rows(handed: Parts) -> tuple[JobRow, ...]:
     """Every server's jobs, a table each."""
     from bartizan.auth import jobs as auth_jobs
+    from bartizan.auth import mailjobs
     from bartizan.auth.keys import SigningKeys
     from bartizan.database import jobs as database_jobs
     from bartizan.monitoring import jobs as monitoring_jobs
+    from bartizan.worker.smtp import SmtpMailer
 
     settings = compiled.auth(handed.at)
+    mailer = SmtpMailer(compiled.smtp(handed.at), handed.clock)
     keys = SigningKeys(settings, handed.store, handed.ring, handed.clock, handed.chance)
 
     async def sign(digest: bytes) -> str:
@@ -140,6 +143,7 @@ def job_rows(handed: Parts) -> tuple[JobRow, ...]:
     return (
         *database_jobs.rows(handed.store, handed.clock),
         *auth_jobs.rows(settings, handed.store, handed.ring, handed.clock, handed.chance),
+        *mailjobs.rows(settings, handed.store, handed.ring, mailer),
         *monitoring_jobs.rows(handed.store, sign),
     )
 
