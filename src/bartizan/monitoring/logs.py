@@ -88,7 +88,7 @@ class _Library(logging.Handler):
 def clean(key: str, value: object) -> object:
     """Pure: the value as it may be logged."""
     if _SECRET_KEY.search(key) and not (key in _NAMES_A_KIND and _CODE_WORD.fullmatch(str(value))):
-        return KEPT_OUT if value not in (None, "", False, True) else value
+        return value if value in (None, "") or isinstance(value, (bool, int, float)) else KEPT_OUT
     if isinstance(value, str):
         return _ADDRESS.sub(_masked, _SECRET_SHAPE.sub(KEPT_OUT, value[:MAX_TEXT]))
     if isinstance(value, dict):

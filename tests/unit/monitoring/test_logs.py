@@ -81,6 +81,7 @@ def test_a_secret_is_known_by_its_shape(text: str) -> None:
 def test_codes_of_ours_are_words_and_stay() -> None:
     assert logs.clean("code", "invalid_grant") == "invalid_grant"
     assert logs.clean("code", "Zm9vYmFyYmF6cXV4") == logs.KEPT_OUT
+    assert logs.clean("exit_code", 1) == 1
 
 
 @pytest.mark.parametrize(
