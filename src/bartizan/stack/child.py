@@ -108,6 +108,8 @@ class Child:
                 self.state = State.READY
                 self.ready.set()
                 return
+            if self.spec.once:
+                return  # its failure ends the start: see the supervisor
             pauses = 0 if time.monotonic() - begun > _STEADY else pauses + 1
             pause = _PAUSES[min(pauses, len(_PAUSES)) - 1] if pauses else 0.0
             self._tell(f"{self.spec.name} ended ({_ending(code)}); starting it again.")

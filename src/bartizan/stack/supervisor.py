@@ -126,7 +126,7 @@ class Supervisor:
             while not ready.done() and not stop.done():
                 await asyncio.wait({stop, ready}, timeout=0.1, return_when=asyncio.FIRST_COMPLETED)
                 for child in self._children.values():
-                    if child.failures >= _TRIES:
+                    if child.failures >= (1 if child.spec.once else _TRIES):
                         raise Trouble(self._obituary(child.spec.name))
                 for task in tasks:
                     if task.done() and (wrong := task.exception()) is not None:
