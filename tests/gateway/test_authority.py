@@ -112,6 +112,7 @@ def test_a_token_that_does_not_hold_is_401(site: Site, claims: dict[str, object]
     answer = site.ask("GET", "/api/x", {"Authorization": f"Bearer {site.keys.token(**claims)}"})
     assert answer.status == 401
     assert answer.header("www-authenticate") == 'Bearer error="invalid_token"'
+    assert answer.json()["error"] == "invalid_token"
 
 
 def test_a_broken_signature_a_foreign_key_and_no_signature_are_401(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 import threading
 import time
@@ -20,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 from tests.gateway.conftest import TEMPLATE
+from tests.gateway.echo import TcpServer
 from tests.gateway.site import Answer, Site, make_site
 
 from bartizan.gateway.agent import Agent
-from bartizan.gateway.settings import GatewaySettings, Mode, Tls
+from bartizan.gateway.settings import Access, AppRoute, GatewaySettings, Mode, Tls
 
 NAVIGATE = [("Sec-Fetch-Mode", "navigate"), ("Accept", "text/html")]
 
@@ -175,3 +177,17 @@ def test_plain_http_is_still_http(site: Site) -> None:
     connection.request("GET", "/open/x", headers={"Host": site.host("app")})
     assert Answer(connection.getresponse()).header("strict-transport-security") is None
     connection.close()
+
+
+def test_an_app_that_listens_on_ipv6_loopback_alone_is_reached() -> None:
+    """Node binds `localhost` to ::1 alone on some machines."""
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    try:
+        server = TcpServer("v6", "::1")
+    except OSError:
+        pytest.skip("no IPv6 loopback here")
+    route = AppRoute(path="/", to=f"http://localhost:{server.port}", access=Access.PUBLIC)
+    with site_with(replace(TEMPLATE, app_routes=(route,))) as site:
+        site.servers["v6"] = server
+        assert site.ask("GET", "/x").seen["server"] == "v6"

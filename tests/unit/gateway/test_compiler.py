@@ -208,7 +208,7 @@ def test_every_answer_has_a_page_and_json_and_repeats_nothing_unchecked() -> Non
         for operator in ("%REQ(:PATH)%", "%REQ(COOKIE)%", "%REQ(REFERER)%"):
             assert operator not in page
         assert ("%REQ(:AUTHORITY)%" in page) == (answer.status == 421)
-    statuses = [(answer.seen_as or answer.status, answer.because) for answer in answers.table(SETTINGS)]
+    statuses = [(answer.seen_as or answer.status, answer.because, answer.marked) for answer in answers.table(SETTINGS)]
     assert len(set(statuses)) == len(statuses)
 
 

@@ -27,6 +27,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     tell: str  # may hold Envoy's command operators; a literal % is doubled
     seen_as: int = 0  # the status that the filter gave, where it is another
     because: str = ""  # the policy that refused, in RBAC's own details
+    marked: str = ""  # what the gate wrote into its header
     headers: tuple[tuple[str, str], ...] = ()
 
 
@@ -70,7 +71,6 @@ _SHORT = "temporarily_unavailable"
 _AWAY = "The server behind this address does not answer right now. Try again in a few seconds."
 _PLAIN = (
     (400, "invalid_request", "Not understood", "The request is not well formed, or carries something twice."),
-    (401, "unauthorized", "Sign in first", _IN_ITS_WORDS),
     (403, "csrf", "Not allowed", _IN_ITS_WORDS),
     (404, "not_found", "Nothing here", "There is no page at this address."),
     (405, "method_not_allowed", "Not possible", "This address does not answer to that method."),
@@ -90,6 +90,8 @@ def table(settings: GatewaySettings) -> tuple[Answer, ...]:
     away = (Answer(status=status, code=_SHORT, title="One moment", tell=_AWAY, headers=_LATER) for status in _BEHIND)
     return (
         *_BY_RBAC,
+        Answer(status=401, code="invalid_token", title="Sign in again", tell=_IN_ITS_WORDS, marked="invalid"),
+        Answer(status=401, code="unauthorized", title="Sign in first", tell=_IN_ITS_WORDS),
         *(Answer(status=status, code=code, title=title, tell=tell) for status, code, title, tell in _PLAIN),
         Answer(status=421, code="wrong_host", title="Another name is expected", tell=elsewhere),
         *away,
@@ -121,23 +123,19 @@ def _renewals(settings: GatewaySettings) -> Iterator[Json]:
 
 
 def _as_json(settings: GatewaySettings, answer: Answer) -> Json:
-    body = {"error": answer.code, "error_description": answer.tell}
-    return _mapper(settings, answer, {"json_format": body}, _when(answer.seen_as or answer.status, answer.because))
+    body = {"json_format": {"error": answer.code, "error_description": answer.tell}}
+    return _mapper(settings, answer, body)
 
 
 def _as_page(settings: GatewaySettings, answer: Answer) -> Json:
-    wants_page = _header("accept", {"contains": "text/html"})
-    body = {
-        "text_format_source": {"inline_string": page(answer)},
-        "content_type": "text/html; charset=utf-8",
-    }
-    where = _when(answer.seen_as or answer.status, answer.because, wants_page)
-    return _mapper(settings, answer, body, where)
+    body = {"text_format_source": {"inline_string": page(answer)}, "content_type": "text/html; charset=utf-8"}
+    return _mapper(settings, answer, body, _header("accept", {"contains": "text/html"}))
 
 
-def _mapper(settings: GatewaySettings, answer: Answer, body: Json, where: Json) -> Json:
+def _mapper(settings: GatewaySettings, answer: Answer, body: Json, *conditions: Json) -> Json:
+    marked = [_header(SEEN, {"exact": answer.marked})] if answer.marked else []
     return {
-        "filter": where,
+        "filter": _when(answer.seen_as or answer.status, answer.because, *marked, *conditions),
         "status_code": answer.status,
         "body_format_override": body,
         "headers_to_add": _headers(settings, answer.headers),

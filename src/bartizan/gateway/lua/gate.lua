@@ -10,6 +10,7 @@ local function refuse(handle, text)
 end
 
 local function challenge(handle, token_sent, text)
+  if token_sent then handle:headers():replace("x-bartizan-authority", "invalid") end -- for the words of the answer
   local value = token_sent and 'Bearer error="invalid_token"' or "Bearer"
   handle:respond({ [":status"] = "401", ["www-authenticate"] = value }, text)
 end
