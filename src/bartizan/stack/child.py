@@ -51,7 +51,6 @@ class State(StrEnum):
     STARTING = "starting"
     READY = "ready"
     DOWN = "down"
-    STOPPED = "stopped"
 
 
 class Child:
@@ -101,20 +100,17 @@ class Child:
                 watch.cancel()
                 reader.cancel()
                 code = self._process.returncode if self._process else None
-            self._down()
-            if self._stopping:
-                break
-            if self.spec.once and code == 0:
+            done = self.spec.once and code == 0
+            self._down(failed=not done)
+            if done:
                 self.state = State.READY
                 self.ready.set()
-                return
-            if self.spec.once:
-                return  # its failure ends the start: see the supervisor
+            if self._stopping or self.spec.once:
+                return  # a failed one ends the start: see the supervisor
             pauses = 0 if time.monotonic() - begun > _STEADY else pauses + 1
             pause = _PAUSES[min(pauses, len(_PAUSES)) - 1] if pauses else 0.0
             self._tell(f"{self.spec.name} ended ({_ending(code)}); starting it again.")
             await asyncio.sleep(pause)
-        self.state = State.STOPPED
 
     def stop(self, number: int | None = None) -> None:
         """Asks it to end. It is not started again."""
@@ -210,8 +206,8 @@ class Child:
         except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
             return False
 
-    def _down(self) -> None:
-        if self.state is not State.READY:
+    def _down(self, *, failed: bool) -> None:
+        if failed and self.state is not State.READY:
             self.failures += 1
         self._down_since = self._down_since or time.monotonic()
         self.state = State.DOWN
