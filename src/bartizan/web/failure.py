@@ -42,7 +42,8 @@ def wrong_method(allowed: tuple[str, ...]) -> Failure:
 def failure_of(error: Exception) -> Failure:
     """Anything that is not one of the three refusals is a defect: no text of it goes out."""
     if isinstance(error, Refused):
-        return Failure(status=error.status, code=error.code, tell=error.tell)
+        headers = {name.lower(): value for name, value in dict(error.headers).items()}
+        return Failure(status=error.status, code=error.code, tell=error.tell, headers=headers)
     if isinstance(error, Replayed):
         # Its family is ended and that is committed; what is left to say is that this grant is worth nothing.
         return Failure(status=400, code="invalid_grant", tell="The grant is not valid.")
