@@ -20,7 +20,7 @@ HOUR = 60 * 60
 PASSWORD_BY_IDENTIFIER = Limit(10, QUARTER)
 PASSWORD_BY_ADDRESS = Limit(300, QUARTER)
 MAIL_BY_IDENTIFIER = Limit(5, HOUR)
-MAIL_BY_ADDRESS = Limit(60, HOUR)
+MAIL_BY_ADDRESS = Limit(120, HOUR)
 ONCE = Limit(1, QUARTER)  # for noting that a limit held, once a window
 
 

@@ -16,7 +16,7 @@ from bartizan.protocol.refusal import Refused
 from bartizan.web import body
 
 PAGE = 50
-CHIPS = (
+CHIPS: tuple[tuple[str, dict[str, str]], ...] = (
     ("All", {}),
     ("Needs a look", {"severity": "serious"}),
     ("Sign-ins refused", {"code": "signin.refused"}),

@@ -31,6 +31,16 @@ class Known(Struct, frozen=True):
     password_hash: str | None
 
 
+class Entry(Struct, frozen=True):
+    """What somebody typed, and the authorization under way in their browser."""
+
+    request: Request
+    current: proceed.Current | None
+    identifier: str
+    password: str
+    onward: str
+
+
 class Enter:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -46,24 +56,25 @@ class Enter:
     async def submit(self, request: Request) -> Response:
         fields = await self._desk.fields(request)
         current = await self._desk.current(request)
-        identifier, password = fields.get("identifier").strip(), fields.get("password")
-        onward = next_path(fields.get("next"))
-        again = await self._take_a_try(request, current, identifier)
+        identifier, onward = fields.get("identifier").strip(), next_path(fields.get("next"))
+        entry = Entry(request, current, identifier, fields.get("password"), onward)
+        again = await self._take_a_try(entry)
         if again is not None:
-            return self._limited(request, current, identifier, again)
-        known = await self._find(identifier)
-        fits = len(password) <= LONGEST
-        matched = await self._desk.ports.passwords.verify(known.password_hash, password[:LONGEST]) and fits
+            return self._limited(entry, again)
+        known = await self._find(entry.identifier)
+        fits = len(entry.password) <= LONGEST
+        matched = await self._desk.ports.passwords.verify(known.password_hash, entry.password[:LONGEST]) and fits
         if not matched or known.user is None or known.user.disabled:
-            await self._record_refusal(request, current, known)
+            async with self._desk.ports.store.transaction() as records:
+                await records.events.record(_event("signin.refused", entry, known.user))
             return self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
         if not known.user.email_verified:
             return await mail_again(self._desk, request, known.user)
-        return await self._welcome(request, known.user, known.password_hash or "", password, onward)
+        return await self._welcome(entry, known.user, known.password_hash or "")
 
-    async def _take_a_try(self, request: Request, current: proceed.Current | None, identifier: str) -> datetime | None:
+    async def _take_a_try(self, entry: Entry) -> datetime | None:
         ports = self._desk.ports
-        who, address = identifier_key(identifier[:LONGEST_EMAIL]), caller.address(request)
+        who, address = identifier_key(entry.identifier[:LONGEST_EMAIL]), caller.address(entry.request)
         again = await attempts.take(
             ports,
             Try(BY_IDENTIFIER, who, attempts.PASSWORD_BY_IDENTIFIER),
@@ -71,7 +82,7 @@ class Enter:
         )
         if again is not None and await attempts.take(ports, Try("signin.noted", who, attempts.ONCE)) is None:
             async with ports.store.transaction() as records:  # one event a window: a flood of tries is not one of rows
-                await records.events.record(_event("signin.limited", request, current, None))
+                await records.events.record(_event("signin.limited", entry, None))
         return again
 
     async def _find(self, identifier: str) -> Known:
@@ -82,21 +93,16 @@ class Enter:
             password_hash = await records.users.password_hash(user.id if user else _NOBODY)
         return Known(user, password_hash if user else None)
 
-    async def _record_refusal(self, request: Request, current: proceed.Current | None, known: Known) -> None:
-        async with self._desk.ports.store.transaction() as records:
-            await records.events.record(_event("signin.refused", request, current, known.user))
-
-    async def _welcome(self, request: Request, user: User, password_hash: str, password: str, onward: str) -> Response:
-        ports, settings = self._desk.ports, self._desk.settings
-        current = await self._desk.current(request)
-        fresh = await ports.passwords.hash(password) if outdated(password_hash) else None
+    async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response:
+        request, ports, settings = entry.request, self._desk.ports, self._desk.settings
+        fresh = await ports.passwords.hash(entry.password) if outdated(password_hash) else None
         async with ports.store.transaction() as records:
             if fresh is not None:
                 await records.users.set_password(user.id, fresh)
             signed_in = await sso.start_session(records, user, request, ports, settings)
-            await records.events.record(_event("signin.done", request, current, user, signed_in.session.id))
+            await records.events.record(_event("signin.done", entry, user, signed_in.session.id))
         await attempts.forgive(ports, BY_IDENTIFIER, identifier_key(user.email))
-        return await proceed.proceed(request, ports, settings, signed_in=signed_in, home=onward)
+        return await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
 
     def _page(
         self,
@@ -122,28 +128,26 @@ class Enter:
             open_sign_up=self._desk.settings.open_sign_up,
         )
 
-    def _limited(self, request: Request, current: proceed.Current | None, identifier: str, again: datetime) -> Response:
+    def _limited(self, entry: Entry, again: datetime) -> Response:
         seconds = max(int((again - self._desk.ports.clock()).total_seconds()), 1)
         return self._desk.page(
-            request,
+            entry.request,
             "signin/enter/limited.html",
             status=429,
             headers={"retry-after": str(seconds)},
-            app=current[2].name if current else None,
-            identifier=identifier,
+            app=entry.current[2].name if entry.current else None,
+            identifier=entry.identifier,
             again=again,
             minutes=max(round(seconds / 60), 1),
             fault=Fault("Too many tries."),
         )
 
 
-def _event(
-    code: str, request: Request, current: proceed.Current | None, user: User | None, session_id: UUID | None = None
-) -> Event:
-    return trace.of(request).event(
+def _event(code: str, entry: Entry, user: User | None, session_id: UUID | None = None) -> Event:
+    return trace.of(entry.request).event(
         code,
         user_id=user.id if user else None,
-        client_id=current[2].id if current else None,
+        client_id=entry.current[2].id if entry.current else None,
         session_id=session_id,
     )
 
