@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.site import Site
 
@@ -58,7 +58,7 @@ def newest_mail_link(page: Page, site: Site, email: str) -> str:
     """The link of the newest mail to `email`, from the inbox page: waits for the worker to have sent it."""
     for _ in range(40):
         page.goto(site.inbox)
-        mail = page.locator("a", has_text=email).first
+        mail = page.locator("a[id^=mail-]", has_text=email).first
         if mail.count():
             break
         page.wait_for_timeout(250)
@@ -78,13 +78,13 @@ def sign_up(page: Page, site: Site, email: str, password: str) -> None:
     page.locator("#name").fill("Test Person")
     page.locator("#email").fill(email)
     page.locator("#new-password").fill(password)
-    page.locator("form button[type=submit]").first.click()
+    page.locator("#sign-up").click()
     page.wait_for_url(f"{site.id}/check-mail**")
     other = page.context.new_page()
     link = newest_mail_link(other, site, email)
     other.close()
     page.goto(link)
-    page.locator("main form button[type=submit]").first.click()
+    page.locator("#verify").click()
     page.wait_for_url(f"{site.app}/**")
 
 
@@ -118,3 +118,30 @@ def expire_access(context: BrowserContext, site: Site) -> None:
     found = cookies(context, site).get("at")
     if found:
         context.clear_cookies(name=found["name"], domain=found["domain"])
+
+
+def newest_mail_subject(page: Page, site: Site, email: str) -> str:
+    """The subject of the newest mail to `email`."""
+    newest_mail_link(page, site, email)
+    return page.locator("#mail-h").inner_text()
+
+
+def connect_printshop(page: Page, site: Site) -> None:
+    """The print shop asks, the person allows."""
+    page.goto(f"{site.printshop}/")
+    page.locator("#connect").click()
+    page.wait_for_url(f"{site.id}/consent**")
+    page.locator("#consent-allow").click()
+    page.wait_for_url(f"{site.printshop}/**")
+    expect(page.locator("#photos")).to_be_attached(timeout=TINY)
+
+
+def admin_page(browser: Browser, site: Site) -> Page:
+    """A new administrator, signed in at the console, in a browser of its own."""
+    email, password = new_person()
+    site.cli("user", "create", email, "--password-stdin", "--verified", "--admin", stdin=password)
+    page = browser.new_context().new_page()
+    page.goto(site.console)
+    fill_sign_in(page, email, password)
+    page.wait_for_url(f"{site.console}**")
+    return page

@@ -46,11 +46,16 @@ def send(
     headers: dict[str, str] | None = None,
     body: bytes | None = None,
     unix: str | None = None,
+    source: str | None = None,
 ) -> Answer:
-    """One request; `*.localhost` is dialled on loopback with its Host (RFC 6761)."""
+    """One request; `*.localhost` is dialled on loopback with its Host (RFC 6761). `source`: a loopback address to come from."""
     parts = urlsplit(url)
     connection = (
-        _UnixConnection(unix) if unix else http.client.HTTPConnection("127.0.0.1", parts.port or 80, timeout=20)
+        _UnixConnection(unix)
+        if unix
+        else http.client.HTTPConnection(
+            "127.0.0.1", parts.port or 80, timeout=20, source_address=(source, 0) if source else None
+        )
     )
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:

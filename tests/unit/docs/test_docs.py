@@ -1,0 +1,34 @@
+"""The documents do not lie: pictures are current, every named file and test exists."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_pictures_of_the_map_are_current() -> None:
+    done = subprocess.run(
+        [sys.executable, "docs/draw.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_file_that_the_notes_map_names_exists_and_every_test_is_there() -> None:
+    page = (ROOT / "docs" / "notes-map.md").read_text()
+    rows = re.findall(r"^\| (N\d+) \|", page, re.MULTILINE)
+    assert rows == [f"N{number}" for number in range(1, 20)]
+    for name in re.findall(r"`((?:src|tests|docs|clients|deploy)/[^`]+)`", page):
+        path, _, test = name.partition("::")
+        assert (ROOT / path).exists(), name
+        if test:
+            assert f"def {test}(" in (ROOT / path).read_text(), name
+
+
+def test_every_local_link_of_every_page_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
