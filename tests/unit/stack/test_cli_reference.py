@@ -1,0 +1,31 @@
+"""docs/reference/cli.md names every command and every word of `up`."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+from bartizan.stack import cli
+
+TEXT = (Path(__file__).parents[3] / "docs/reference/cli.md").read_text()
+
+
+def test_every_command_is_there() -> None:
+    for name in ("up", "status", "serve", "check", "explain", "routes", "migrate", "doctor", "trust", "reset"):
+        assert name in list(cli.app)
+        assert f"bartizan {name}" in TEXT
+    for group, words in {
+        "user": ("create", "list", "show", "delete", "lock", "unlock"),
+        "client": ("create", "list", "show", "delete"),
+        "key": ("list", "rotate"),
+        "session": ("list", "end"),
+    }.items():
+        assert set(words) <= set(getattr(cli, group))
+        assert f"bartizan {group}" in TEXT
+        for word in words:
+            assert f"`{word}`" in TEXT or f" {word} " in TEXT or f" {word}`" in TEXT, (group, word)
+
+
+def test_every_word_of_up_is_there() -> None:
+    for name in inspect.signature(cli.up).parameters:
+        assert f"--{name.replace('_', '-')}" in TEXT, name
