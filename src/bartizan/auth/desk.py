@@ -18,10 +18,19 @@ from bartizan.model.users import User
 from bartizan.protocol.secrets import Ring, uuid7
 from bartizan.web.body import Fields, form
 from bartizan.web.formcsrf import FIELD, Forms
-from bartizan.web.pages import LOOK, Pages, Site
+from bartizan.web.pages import LOOK, Pages, Site, Stopped
 from bartizan.web.static import Static
 
 HERE = Path(__file__).parent
+
+STOPPED = {
+    "/authorize": Stopped(
+        "We stopped this sign-in", "That is usually a mistake in the app that sent you here. Nothing was shared."
+    ),
+    "/logout": Stopped(
+        "We did not sign you out", "That is usually a mistake in the app that sent you here. Nothing was changed."
+    ),
+}
 
 
 class Desk(Struct, frozen=True, kw_only=True):
@@ -92,7 +101,7 @@ def build(ports: AuthPorts, settings: AuthSettings) -> Desk:
     return Desk(
         ports=ports,
         settings=settings,
-        pages=Pages(site, static, HERE, modules=("page.js",), clock=ports.clock),
+        pages=Pages(site, static, HERE, modules=("page.js",), stopped=STOPPED, clock=ports.clock),
         static=static,
         forms=Forms(sealing, settings.cookies.sso.removesuffix("sso") + "form", settings.issuer, ports.chance),
         links=ports.ring.purpose("link"),

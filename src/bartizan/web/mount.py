@@ -27,8 +27,6 @@ from bartizan.web.lifespan import nothing_to_start
 from bartizan.web.paths import Paths
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-# Stands around every endpoint: (request, route, endpoint) -> response. CORS and the like hook in here.
-Wrap = Callable[[Request, Route, Endpoint], Awaitable[Response]]
 
 log = structlog.get_logger()
 
@@ -40,11 +38,9 @@ def mount(
     page: FailurePage = plain_page,
     headers: Pairs = ALWAYS,
     meter: Meter | None = None,
-    wrap: tuple[Wrap, ...] = (),
-    fallback: Endpoint | None = None,
 ) -> ASGIApp:
-    """`page` renders failures for people; `wrap` is outermost first; `fallback` answers unknown paths."""
-    return _Mounted(Paths(routes), server, page, headers, meter, wrap, fallback)
+    """`page` renders failures for people; `headers` are those that every answer carries."""
+    return _Mounted(Paths(routes), server, page, headers, meter)
 
 
 class _Mounted:
@@ -55,16 +51,12 @@ class _Mounted:
         page: FailurePage,
         headers: Pairs,
         meter: Meter | None,
-        wrap: tuple[Wrap, ...],
-        fallback: Endpoint | None,
     ) -> None:
         self._paths = paths
         self._server = server
         self._page = page
         self._headers = headers
         self._meter = meter
-        self._wrap = wrap
-        self._fallback = fallback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -105,15 +97,11 @@ class _Mounted:
         if route is None:
             if allowed:
                 return self._say(request, None, failures.wrong_method(allowed))
-            if self._fallback is not None:
-                return await self._fallback(request)
             return self._say(request, None, failures.NOT_FOUND)
         length = announced_length(request.scope)
         if not route.stream and length is not None and length > route.body_limit:
             return self._say(request, route, failures.TOO_LARGE)
         endpoint = cast("Endpoint", route.endpoint)
-        for wrapper in reversed(self._wrap):
-            endpoint = _around(wrapper, route, endpoint)
         try:
             return await endpoint(request)
         except TooLarge:
@@ -170,13 +158,6 @@ class _Sent:
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self._send(message)
-
-
-def _around(wrapper: Wrap, route: Route, inner: Endpoint) -> Endpoint:
-    async def wrapped(request: Request) -> Response:
-        return await wrapper(request, route, inner)
-
-    return wrapped
 
 
 def _header(scope: Scope, name: bytes) -> bytes | None:

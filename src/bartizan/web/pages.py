@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,13 @@ class Site(Struct, frozen=True):
         return self.origin.split("://", 1)[1]
 
 
+class Stopped(Struct, frozen=True):
+    """What the error page says of a refusal at one address: a heading, and a second sentence."""
+
+    heading: str
+    remark: str
+
+
 class Pages:
     """`render(request, template, …)`. Later folders extend our templates: base, id, sheet; macros in parts, icons."""
 
@@ -68,11 +75,13 @@ class Pages:
         static: Static,
         *folders: Path,
         modules: tuple[str, ...] = (),
+        stopped: Mapping[str, Stopped] | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         parse(site.origin)
         self.site = site
         self._clock = clock
+        self._stopped = stopped or {}
         self._environment = _environment(folders)
         self._everywhere = {"site": site, "static": static.url, "modules": modules}
 
@@ -95,13 +104,15 @@ class Pages:
 
     def failure(self, request: Request, failure: Failure) -> Response:
         """The error page; handed to `mount` as `page`."""
+        usual = Stopped(_HEADINGS.get(failure.status, "We stopped here"), "")
+        stopped = self._stopped.get(request.url.path, usual) if failure.status in (400, 403) else usual
         return self.render(
             request,
             "failure.html",
             status=failure.status,
             headers=failure.headers,
             failure=failure,
-            heading=_HEADINGS.get(failure.status, "We stopped here"),
+            stopped=stopped,
             onward=self.site.home,
             onward_label=self.site.home_label,
         )

@@ -64,6 +64,11 @@ def second(when: datetime, now: datetime) -> str:
     return f"{when.day} {MONTHS[when.month - 1]} {when:%H:%M}"
 
 
+def sentence(text: str) -> str:
+    """a parameter is missing → A parameter is missing."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
+
+
 def initials(name: str) -> str:
     """Alice Larsen → AL; Print shop → PS; a single word gives its first two letters."""
     words = name.split()
@@ -97,6 +102,7 @@ FILTERS = {
     "near": near,
     "hour": hour,
     "second": second,
+    "sentence": sentence,
     "initials": initials,
     "short": short,
     "count": count,

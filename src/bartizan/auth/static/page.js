@@ -21,11 +21,11 @@ for (const time of document.querySelectorAll("time[data-clock]")) {
   time.textContent = clock.format(new Date(time.dateTime));
 }
 
-// A second click while the first is under way would only repeat it. The back button makes the form fresh again.
-const sent = new WeakSet();
+// A second click while the first is under way would only repeat it.
+const sent = new WeakMap();
 document.addEventListener("submit", (event) => {
-  if (sent.has(event.target)) event.preventDefault();
-  sent.add(event.target);
+  if (event.timeStamp - (sent.get(event.target) ?? -Infinity) < 3000) event.preventDefault();
+  else sent.set(event.target, event.timeStamp);
 });
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
