@@ -1,7 +1,7 @@
 """Draws the pictures of docs/architecture.md from what is true: the floor table of pyproject.toml and the Route tables.
 
-    python docs/draw.py          rewrite them
-    python docs/draw.py --check  say whether they are current (a test runs this)
+python docs/draw.py          rewrite them
+python docs/draw.py --check  say whether they are current (a test runs this)
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def floors() -> str:
         lines.append("    direction LR")
         lines += [f'    {room}["{room}/"]' for room in rooms]
         lines.append("  end")
-    lines += [f"  {upper} --> {lower}" for upper, lower in zip(reversed(names), list(reversed(names))[1:], strict=False)]
+    lines += [
+        f"  {upper} --> {lower}" for upper, lower in zip(reversed(names), list(reversed(names))[1:], strict=False)
+    ]
     return "\n".join([*lines, "```"])
 
 

@@ -55,7 +55,7 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: dict[str, str]) -> None:
-    accept = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest()).decode()  # noqa: S324 - RFC 6455 §4.2.2 names it
+    accept = base64.b64encode(hashlib.sha1(headers["sec-websocket-key"].encode() + _GUID).digest()).decode()
     chosen = (
         f"Sec-WebSocket-Protocol: {headers['sec-websocket-protocol']}\r\n"
         if "sec-websocket-protocol" in headers

@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-
 from tests.browser.site import Site
 
 TINY = 20_000  # ms: two cores, cold caches

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-
 from tests.browser import steps
 from tests.browser.evil import evil_site
 from tests.browser.site import Site
@@ -185,3 +185,15 @@ def test_a_call_of_a_script_that_knows_nothing_of_us_is_renewed_by_redirect(page
     assert got[:20] == [200] * 20
     assert got[20][0] == 200
     assert got[20][1] > 100_000
+
+
+def test_the_access_token_holds_no_personal_data(signed_in: BrowserContext, site: Site) -> None:
+    """Anyone who gets hold of it can read it (decision 0004)."""
+    body = steps.cookies(signed_in, site)["at"]["value"].split(".")[1]
+    claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert set(claims) == {
+        "iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "gid", "auth_time", "csrf",
+    }  # fmt: skip
+    assert claims["iss"] == site.id
+    assert 240 <= claims["exp"] - claims["iat"] <= 300
+    assert "@" not in json.dumps(claims)

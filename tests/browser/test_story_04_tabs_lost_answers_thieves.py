@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-
 from tests.browser import steps
 from tests.browser.site import Site
 from tests.browser.wire import Answer, cookie_header, send

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-
 from tests.browser import steps
 from tests.browser.site import Site
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.browser.site import Site
 from tests.browser.wire import send
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-
 from tests.browser import steps
 from tests.browser.site import Site
 from tests.browser.wire import cookie_header, send
@@ -106,14 +105,16 @@ def uploader(browser: Browser, site: Site) -> BrowserContext:
     [
         ("page.html", "text/html", b"<!doctype html><script>parent.postMessage('ran', '*')</script>"),
         ("drawing.svg", "image/svg+xml", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'),
-        ("paper.pdf", "application/pdf", b"%PDF-1.4\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(1))>>>>endobj\n%%EOF"),
+        (
+            "paper.pdf",
+            "application/pdf",
+            b"%PDF-1.4\n1 0 obj<</OpenAction<</S/JavaScript/JS(app.alert(1))>>>>endobj\n%%EOF",
+        ),
         ("lying.jpg", "image/jpeg", b"<!doctype html><script>parent.postMessage('ran', '*')</script>"),
         ("evil.txt", "text/plain", b"<script>parent.postMessage('ran', '*')</script>"),
     ],
 )
-def test_active_content_runs_nowhere(
-    uploader: BrowserContext, site: Site, name: str, kind: str, body: bytes
-) -> None:
+def test_active_content_runs_nowhere(uploader: BrowserContext, site: Site, name: str, kind: str, body: bytes) -> None:
     """Refused at the door, or kept and served so that no browser runs it."""
     jar = {cookie["name"]: cookie["value"] for cookie in uploader.cookies(site.app)}
     headers = {

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-
 from tests.browser import steps
 from tests.browser.site import Site
 from tests.browser.wire import cookie_header, send

@@ -7,8 +7,8 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlencode
 
 import pytest
-
 from tests.browser import steps
+from tests.browser.at_rest import AtRest
 from tests.browser.site import Site
 from tests.browser.wire import Answer, cookie_header, send
 
@@ -63,7 +63,7 @@ def _sign_in_from_here(site: Site) -> str:
     return email
 
 
-def test_no_full_address_is_at_rest(site: Site, at_rest: "AtRest") -> None:
+def test_no_full_address_is_at_rest(site: Site, at_rest: AtRest) -> None:
     _sign_in_from_here(site)
     found = at_rest.everything()
     assert len(found) >= 3, "database, cache and logs were read"
@@ -73,7 +73,7 @@ def test_no_full_address_is_at_rest(site: Site, at_rest: "AtRest") -> None:
     assert any(network in text for text in found.values()), "the masked network is kept: the address did get that far"
 
 
-def test_after_31_days_the_purge_has_removed_the_rest(site: Site, at_rest: "AtRest") -> None:
+def test_after_31_days_the_purge_has_removed_the_rest(site: Site, at_rest: AtRest) -> None:
     _sign_in_from_here(site)
     assert at_rest.count("SELECT count(*) FROM events WHERE network <> ''") > 0
     assert at_rest.count("SELECT count(*) FROM day_keys") > 0

@@ -6,7 +6,6 @@ import json
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
-
 from tests.browser import steps
 from tests.browser.site import Site
 from tests.browser.wire import cookie_header, send

@@ -1,0 +1,84 @@
+"""What one copy of the stack has written down: every row, every cache key, every file but the database's own."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+import valkey
+
+from bartizan.database import purge as database_purge
+from bartizan.stack import compile as compiled
+from bartizan.stack import logs
+from bartizan.stack.instance import opened
+
+
+@dataclass(frozen=True)
+class AtRest:
+    data: Path
+
+    def everything(self) -> dict[str, str]:
+        """Place → its text."""
+        return {**asyncio.run(self._rows()), **self._cache(), **self._files()}
+
+    def count(self, statement: str) -> int:
+        async def ask() -> int:
+            async with opened(self.data, None) as instance:
+                line = await asyncpg.connect(compiled.database(instance.at).url)
+                try:
+                    return int(await line.fetchval(statement))
+                finally:
+                    await line.close()
+
+        return asyncio.run(ask())
+
+    def purge(self, *, days: int) -> None:
+        """The purge as the worker runs it, on a clock that is `days` ahead."""
+
+        async def run() -> None:
+            async with opened(self.data, None) as instance:
+                await database_purge.purge(instance.store, datetime.now(UTC) + timedelta(days=days))
+
+        asyncio.run(run())
+        logs.forget(self.data / "logs", 30 * 86_400, now=datetime.now(UTC).timestamp() + days * 86_400)
+
+    async def _rows(self) -> dict[str, str]:
+        found = {}
+        async with opened(self.data, None) as instance:
+            line = await asyncpg.connect(compiled.database(instance.at).url)
+            try:
+                tables = await line.fetch(
+                    "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+                )
+                for (table,) in tables:
+                    rows = await line.fetch(f'SELECT t::text FROM "{table}" t')
+                    found[f"table {table}"] = "\n".join(row[0] for row in rows)
+            finally:
+                await line.close()
+        return found
+
+    def _cache(self) -> dict[str, str]:
+        async def url() -> str:
+            async with opened(self.data, None) as instance:
+                return compiled.cache(instance.at).url
+
+        line: Any = valkey.Valkey(unix_socket_path=asyncio.run(url()).removeprefix("unix://").partition("?")[0])
+        try:
+            text = []
+            for key in line.scan_iter():
+                dumped = cast(bytes, line.dump(key) or b"")
+                text.append(f"{key!r} {dumped!r}")
+            return {"cache": "\n".join(text)}
+        finally:
+            line.close()
+
+    def _files(self) -> dict[str, str]:
+        return {
+            str(path.relative_to(self.data)): path.read_bytes().decode("latin-1")
+            for path in self.data.rglob("*")
+            if path.is_file() and "postgres" not in path.relative_to(self.data).parts and path.suffix != ".jpg"
+        }
