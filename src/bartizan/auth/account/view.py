@@ -11,14 +11,15 @@ from bartizan.auth.say import Fault, host
 from bartizan.model.clients import Client, Consent
 from bartizan.model.sessions import Session
 
+# What a form did, said in its own section, to which the address leads.
 SAID = {
-    "name": "Your name is changed.",
-    "mailed": "We sent a link to the new address. It counts once you open the link there.",
-    "email": "Your new address counts now.",
-    "password": "Your password is changed.",
-    "session": "That session is ended.",
-    "sessions": "Your other sessions are ended.",
-    "app": "That app’s access is ended.",
+    "name": ("profile", "Your name is changed."),
+    "mailed": ("profile", "We sent a link to the new address. It counts once you open the link there."),
+    "email": ("profile", "Your new address counts now."),
+    "password": ("sign-in", "Your password is changed."),
+    "session": ("sessions", "That session is ended."),
+    "sessions": ("sessions", "Your other sessions are ended."),
+    "app": ("apps", "That app’s access is ended."),
 }
 
 
@@ -60,7 +61,7 @@ async def page(
         apps=apps,
         section=section,
         fault=fault,
-        said=SAID.get(visit.request.query_params.get("said", "")),
+        said=SAID.get(visit.request.query_params.get("said", ""), ("", "")),
     )
 
 

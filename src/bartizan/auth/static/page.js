@@ -2,7 +2,8 @@
 // and one submit a form. Nothing waits for it.
 
 const answer = document.querySelector('[role="alert"][tabindex="-1"], [role="status"][tabindex="-1"]');
-answer?.focus();
+// After the browser has gone to the address's fragment, which would take the focus away again.
+addEventListener("load", () => answer?.focus({ preventScroll: answer.role === "status" }));
 
 for (const button of document.querySelectorAll("button.peek")) {
   const field = document.getElementById(button.getAttribute("aria-controls"));
