@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -20,8 +21,8 @@ Chance = Callable[[int], bytes]
 class Holder(Struct, frozen=True, kw_only=True):
     """Whose token it is, as far as files care."""
 
-    subject: str
-    gid: str
+    subject: UUID
+    gid: UUID
 
 
 class Checks(Protocol):

@@ -1,0 +1,83 @@
+"""Where the bytes lie: an object store, and a place for half uploads. Names are ids of ours, never a user's text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from functools import cached_property
+from pathlib import Path
+from uuid import UUID
+
+import obstore
+from obstore.store import LocalStore
+
+from bartizan.files.links import Variant
+
+_PIECE = 256 * 1024  # bytes read from the store at a time
+
+
+def key(file_id: UUID, variant: Variant) -> str:
+    return f"{variant}/{file_id.hex[-2:]}/{file_id.hex}"
+
+
+class Objects:
+    """The local store writes beside and renames, so no reader ever sees half an object."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @cached_property
+    def _store(self) -> LocalStore:
+        """Made at the first use: whoever only reads the route table makes no directory."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return LocalStore(prefix=self._folder / "objects", mkdir=True)
+
+    @cached_property
+    def half(self) -> Path:
+        place = self._folder / "half"
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return place
+
+    async def put(self, file_id: UUID, variant: Variant, content: Path | bytes) -> None:
+        await obstore.put_async(self._store, key(file_id, variant), content)
+
+    async def read(self, file_id: UUID, variant: Variant) -> bytes:
+        """Raises FileNotFoundError."""
+        got = await obstore.get_async(self._store, key(file_id, variant))
+        return bytes(await got.bytes_async())
+
+    async def size(self, file_id: UUID, variant: Variant) -> int:
+        """Raises FileNotFoundError."""
+        return int((await obstore.head_async(self._store, key(file_id, variant)))["size"])
+
+    async def stream(self, file_id: UUID, variant: Variant, first: int, last: int) -> AsyncIterator[bytes]:
+        """The bytes from `first` to `last`, both included."""
+        got = await obstore.get_async(self._store, key(file_id, variant), options={"range": (first, last + 1)})
+        async for piece in got.stream(min_chunk_size=_PIECE):
+            yield bytes(piece)
+
+    def remove(self, file_id: UUID) -> None:
+        """All variants; those that are not there are no fault. A call of microseconds, so it may run in `finally`."""
+        for variant in Variant:
+            with contextlib.suppress(FileNotFoundError):
+                obstore.delete(self._store, key(file_id, variant))
+
+    async def ids(self, *, older_than: float) -> AsyncIterator[UUID]:
+        """Files with an object that has lain there for some seconds, each once or twice."""
+        async for batch in obstore.list(self._store):
+            for meta in batch:
+                if time.time() - meta["last_modified"].timestamp() > older_than:
+                    with contextlib.suppress(ValueError):
+                        yield UUID(hex=str(meta["path"]).rpartition("/")[2])
+
+    async def sweep_half(self, *, older_than: float) -> int:
+        """Half uploads that a killed process left."""
+        return await asyncio.to_thread(self._sweep, time.time() - older_than)
+
+    def _sweep(self, before: float) -> int:
+        old = [path for path in self.half.iterdir() if path.stat().st_mtime < before]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
