@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -57,13 +58,14 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def _force(servers: list[_Server]) -> None:
+    logging.getLogger("uvicorn.error").disabled = True  # what is cut while stopping is no defect
     for server in servers:
         server.force_exit = True
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        app, loop="none", http="httptools", ws="none", lifespan="on", log_config=None, access_log=False,
+        app, loop="none", http="httptools", ws="none", lifespan="off", log_config=None, access_log=False,
         proxy_headers=False, server_header=False, date_header=False, backlog=_BACKLOG, timeout_keep_alive=75,
     )  # fmt: skip
 

@@ -13,9 +13,8 @@ from msgspec import Struct
 from bartizan.database import engine as database
 from bartizan.database import migrations
 from bartizan.database.place import EnginePlace
-from bartizan.gateway import envoy
-from bartizan.stack import authority, engines
 from bartizan.stack import compile as compiled
+from bartizan.stack import engines
 from bartizan.stack.child import Spec
 from bartizan.stack.effective import Effective, secret
 from bartizan.stack.origins import origins
@@ -100,13 +99,17 @@ def _ours(
 def _envoy(plan: Plan) -> Spec:
     """Its files are compiled by the web process, which holds all route tables; it starts closed; the agent opens."""
     at = plan.at
-    settings = compiled.gateway(at, ())
-    command = list(envoy.command(settings, engines.envoy(plan.place)))
+
+    def command() -> list[str]:
+        from bartizan.gateway import envoy  # brings JOSE along: imported while the others start
+
+        return list(envoy.command(compiled.gateway(at, ()), engines.envoy(plan.place)))
+
     return Spec(
         name="envoy",
         servers=("gateway",),
-        command=lambda: command,
-        probe=http(settings.admin_socket, "/ready"),
+        command=command,
+        probe=http(at.socket("envoy-admin.sock"), "/ready"),
         environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
         needs=("web",),
         leash="agent",
@@ -148,8 +151,11 @@ def environment(at: Effective) -> dict[str, str]:
     """What our own processes inherit: the references of the file may name any of it."""
     given = dict(os.environ)
     if at.config.gateway.tls.mode == "local":
+        from bartizan.stack import authority
+
         given |= authority.environment(at.path("ca"))
-    return given | {"PYTHONUNBUFFERED": "1"}
+    # Threads that allocate little need no heaps of their own: some megabytes a process.
+    return given | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 
 
 def needs_migration(at: Effective) -> bool:

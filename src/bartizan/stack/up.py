@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bartizan.database.place import EnginePlace, EngineTrouble, place
-from bartizan.stack import authority, card, engines, plan, ports, probes, sources
+from bartizan.stack import card, engines, plan, ports, probes, sources
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.effective import Effective, read, ring_file, save
 from bartizan.stack.home import Home, Trouble, disk_trouble, make_sockets, write
@@ -167,6 +167,8 @@ def _prepare(at: Effective, where: EnginePlace) -> None:
         ring_file(at.path())
     own = origins(at.config)
     if at.config.gateway.tls.mode == "local":
+        from bartizan.stack import authority
+
         hosts = [urlsplit(url).hostname or "" for url in (own.app, own.id, own.files)]
         hosts += [urlsplit(row.host).hostname or "" for row in at.config.host]
         authority.make(at.path("ca"), tuple(dict.fromkeys(hosts)))
