@@ -90,7 +90,11 @@ class Provider:
         self.seen.append(request.headers["Authorization"])
         if self.ended:
             return jsonify(error="invalid_token"), 401
-        rows = [{"id": "p1", "title": "Harbour <b>", "file_id": "f1"}, {"id": "p2", "title": "Soon", "file_id": None}]
+        rows = [
+            {"id": "p1", "title": "Harbour <b>", "file_id": "f1"},
+            {"id": "p2", "title": "Just added", "file_id": "new"},
+            {"id": "p3", "title": "Soon", "file_id": None},
+        ]
         return jsonify(photos=rows)
 
     def delete(self, photo_id: str) -> ResponseReturnValue:
@@ -98,7 +102,10 @@ class Provider:
         return jsonify(error="insufficient_scope"), 403, {"WWW-Authenticate": challenge}
 
     def link(self, file_id: str) -> ResponseReturnValue:
-        return jsonify(url=f"{self.origin}/f/{file_id}/thumb")
+        variant = request.args["variant"]
+        if (file_id, variant) == ("new", "thumb"):  # its thumbnail is still being made
+            return jsonify(error="not_found"), 404
+        return jsonify(url=f"{self.origin}/f/{file_id}/{variant}")
 
     def _tokens(self) -> dict[str, object]:
         return {

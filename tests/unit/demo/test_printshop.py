@@ -56,6 +56,7 @@ def test_it_connects_and_shows_photos(shop: FlaskClient, provider: Provider) -> 
     assert 'id="photos"' in page
     assert "Alice Larsen" in page
     assert "/f/f1/thumb" in page
+    assert "/f/new/original" in page
     assert "Harbour &lt;b&gt;" in page
 
 

@@ -78,14 +78,17 @@ class Snapshots:
         return answer
 
     def _picture(self, photo: dict[str, Any], token: str) -> str:
-        """A short-lived link to the thumbnail; "" when there is none."""
+        """A short-lived link to the thumbnail, or to the photo while it has none; "" when there is no picture."""
         if not photo.get("file_id"):
             return ""
-        answer = requests.get(
-            f"{self._settings.api}/files/{photo['file_id']}/link",
-            params={"variant": "thumb"},
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
-            timeout=10,
-            allow_redirects=False,
-        )
-        return str(answer.json().get("url", "")) if answer.status_code == 200 else ""
+        for variant in ("thumb", "original"):
+            answer = requests.get(
+                f"{self._settings.api}/files/{photo['file_id']}/link",
+                params={"variant": variant},
+                headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+                timeout=10,
+                allow_redirects=False,
+            )
+            if answer.status_code == 200:
+                return str(answer.json()["url"])
+        return ""

@@ -12,9 +12,19 @@ export class Refused extends Error {
 
 /** Newest first, each with the links to its pictures, which hold for an hour. */
 export async function list() {
-  const [rows, links] = await Promise.all([read('/api/photos'), read('/files')]);
-  const files = new Map(links.files.map(file => [file.id, file]));
+  const [rows, stored] = await Promise.all([read('/api/photos'), pictures()]);
+  const files = new Map(stored.map(file => [file.id, file]));
   return rows.photos.map(photo => withLinks(photo, files.get(photo.file_id)));
+}
+
+/** All of a person's files: the server gives a hundred at a time. */
+async function pictures() {
+  const all = [];
+  for (let page = {next: ''}; page.next !== null; ) {
+    page = await read(page.next ? `/files?before=${encodeURIComponent(page.next)}` : '/files');
+    all.push(...page.files);
+  }
+  return all;
 }
 
 /** @param {{id: string, name: string}} file as the files server answered the upload */
