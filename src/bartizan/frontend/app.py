@@ -10,6 +10,8 @@ from bartizan.frontend.routes import routes
 from bartizan.frontend.settings import FrontendSettings
 from bartizan.frontend.spa import Spa
 from bartizan.model.route import Origin, Route, Who
+from bartizan.protocol.web import origins
+from bartizan.web.headers import always
 from bartizan.web.mount import mount
 
 
@@ -18,6 +20,7 @@ def build(settings: FrontendSettings, ports: FrontendPorts) -> ASGIApp:
         (*routes(settings, ports), *spa_rows(settings)),
         server="frontend",
         page=pages(settings, ports).failure,
+        headers=always(https=origins.parse(settings.app_origin).https),
         meter=ports.meter,
     )
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from bartizan.frontend import browser
 from bartizan.frontend.auth_client import Declined
 from bartizan.frontend.bff import Bff, on_behalf_of
+from bartizan.frontend.notices import back_to
 from bartizan.frontend.seals import Held
 from bartizan.frontend.session import demand_csrf
 from bartizan.protocol.web import csrf
@@ -30,6 +31,8 @@ class Ask:
 
     async def __call__(self, request: Request) -> Response:
         held = self._bff.brought(request).held
+        if held is None and not browser.from_same_origin(request) and request.scope["query_string"] != b"hop=1":
+            return back_to("/bff/logout?hop=1")  # a link on another site brings no Strict cookie; this brings it (F§4)
         if held is None:
             return RedirectResponse("/", 303, {"cache-control": "no-store"})
         return self._bff.pages.render(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -14,31 +15,47 @@ from bartizan.frontend.notices import Notice, back_to, notice
 from bartizan.frontend.rotation import rotate, signed_out
 from bartizan.model.clients import Mode
 from bartizan.protocol.refusal import Refused
+from bartizan.protocol.secrets import to_base64url
 from bartizan.protocol.web import cookies
+from bartizan.web.body import TooLarge
 from bartizan.web.pages import with_cookies
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+BODY_LIMIT = 64 * 1024 * 1024  # read away here; what is longer no browser gets asked to send twice
 _HOP_SECONDS = 10
-_ROUNDS = 4  # sent back so often with a cookie that looks valid, and here again: the gateway thinks otherwise
-_HOP = re.compile(r"([rb])([0-9])", re.ASCII)
+_ROUNDS = 8  # one address, sent back so often after a renewal, and here again; browsers give up after ten
+_HOP = re.compile(r"([rb])([0-9])\.([A-Za-z0-9_-]{8})", re.ASCII)
 
 
 class Hop(Struct, frozen=True):
-    """The `…-hop` cookie: what the renewals of the last ten seconds did."""
+    """The `…-hop` cookie: what happened in the last ten seconds.
+
+    Rounds are counted for one address at a time: twenty requests that were refused together, each sent back with
+    what the first one brought, are no loop.
+    """
 
     renewed: bool
-    rounds: int
+    rounds: int = 0
+    where: str = ""
 
-    def next(self, *, renewed: bool) -> Hop:
-        return Hop(self.renewed or renewed, min(self.rounds + 1, 9))
+    def been(self, where: str) -> int:
+        return self.rounds if self.where == where else 0
+
+    def next(self, where: str, *, renewed: bool) -> Hop:
+        return Hop(self.renewed or renewed, min(self.been(where) + 1, 9), where)
 
     def __str__(self) -> str:
-        return f"{'r' if self.renewed else 'b'}{self.rounds}"
+        return f"{'r' if self.renewed else 'b'}{self.rounds}.{self.where}"
 
 
 def read_hop(text: str | None) -> Hop:
+    """Nobody can plant it (`__Host-`), so one that we cannot read is still one: of another version of ours."""
     found = _HOP.fullmatch(text or "")
-    return Hop(found[1] == "r", int(found[2])) if found else Hop(renewed=False, rounds=0)
+    return Hop(found[1] == "r", int(found[2]), found[3]) if found else Hop(renewed=bool(text))
+
+
+def where_to(method: str, return_to: str) -> str:
+    return to_base64url(sha256(f"{method} {return_to}".encode()).digest()[:6])
 
 
 class Renew:
@@ -69,8 +86,10 @@ class Renew:
     async def _go_on(self, request: Request, return_to: str, brought: Brought, hop: Hop) -> Response:
         """(ii), or (iii) when a renewal has just happened and changed nothing."""
         valid = await self._bff.seconds_left(brought) > 0
-        if valid and (hop.renewed or hop.rounds == 0) and hop.rounds < _ROUNDS:
-            return self._back(request, return_to, hop.next(renewed=False), _HOP_SECONDS)
+        where = where_to(request.method, return_to)
+        rounds = hop.been(where)
+        if valid and rounds < (_ROUNDS if hop.renewed else 1):
+            return self._back(request, return_to, hop.next(where, renewed=False), _HOP_SECONDS)
         if hop.renewed:
             return self._loop(request)
         # Not valid, or sent back with a valid one and here again: then it was ended, and only the auth server knows.
@@ -79,7 +98,7 @@ class Renew:
             return self._signed_out(request, return_to, brought)
         # Where tokens live for seconds, the next renewal comes before ten have passed, and is no loop.
         seconds = max(1, min(_HOP_SECONDS, rotated.tokens.expires_in // 2))
-        return with_cookies(self._back(request, return_to, hop.next(renewed=True), seconds), rotated.cookies)
+        return with_cookies(self._back(request, return_to, hop.next(where, renewed=True), seconds), rotated.cookies)
 
     def _back(self, request: Request, return_to: str, hop: Hop, seconds: int) -> Response:
         """303 for what a person opens; 307 for all else, with which method, headers and body go along again."""
@@ -106,5 +125,8 @@ class Renew:
 
 async def _discard(request: Request) -> None:
     """The body stays with the browser, which sends it again after the 307; here it is read away, a chunk at a time."""
-    async for _ in request.stream():
-        pass
+    seen = 0
+    async for piece in request.stream():
+        seen += len(piece)
+        if seen > BODY_LIMIT:
+            raise TooLarge

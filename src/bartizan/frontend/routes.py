@@ -11,13 +11,12 @@ from bartizan.frontend.login import Login
 from bartizan.frontend.logout import Ask, SignOut
 from bartizan.frontend.look import look, pages
 from bartizan.frontend.ports import FrontendPorts
+from bartizan.frontend.renew import BODY_LIMIT as REPLAYED_LIMIT
 from bartizan.frontend.renew import METHODS, Renew
 from bartizan.frontend.reports import BODY_LIMIT, Reports
 from bartizan.frontend.session import Refresh, Session
 from bartizan.frontend.settings import FrontendSettings
 from bartizan.model.route import Origin, Route, Who
-
-_REPLAYED_BODY = 64 * 1024 * 1024  # read away by `/bff/renew`; browsers send it again to where it belongs
 
 
 def routes(settings: FrontendSettings, ports: FrontendPorts) -> tuple[Route, ...]:
@@ -27,7 +26,7 @@ def routes(settings: FrontendSettings, ports: FrontendPorts) -> tuple[Route, ...
         _row(("GET",), "/bff/callback", Callback(bff), Who.ANYONE, limit="300/minute"),
         _row(("GET",), "/bff/session", Session(bff), Who.BROWSER),
         _row(("POST",), "/bff/refresh", Refresh(bff), Who.BROWSER),
-        _row(METHODS, "/bff/renew", Renew(bff), Who.BROWSER, body_limit=_REPLAYED_BODY, stream=True),
+        _row(METHODS, "/bff/renew", Renew(bff), Who.BROWSER, body_limit=REPLAYED_LIMIT, stream=True),
         _row(("GET",), "/bff/logout", Ask(bff), Who.BROWSER),
         _row(("POST",), "/bff/logout", SignOut(bff), Who.BROWSER),
         _row(("POST",), "/bff/csp-report", Reports(ports), Who.ANYONE, body_limit=BODY_LIMIT, limit="300/minute"),
