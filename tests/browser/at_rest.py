@@ -28,7 +28,7 @@ class AtRest:
     def count(self, statement: str) -> int:
         async def ask() -> int:
             async with opened(self.data, None) as instance:
-                line = await asyncpg.connect(compiled.database(instance.at).url)
+                line = await asyncpg.connect(compiled.database(instance.at).url)  # type: ignore[no-untyped-call] # asyncpg has none
                 try:
                     return int(await line.fetchval(statement))
                 finally:
@@ -49,7 +49,7 @@ class AtRest:
     async def _rows(self) -> dict[str, str]:
         found = {}
         async with opened(self.data, None) as instance:
-            line = await asyncpg.connect(compiled.database(instance.at).url)
+            line = await asyncpg.connect(compiled.database(instance.at).url)  # type: ignore[no-untyped-call] # asyncpg has none
             try:
                 tables = await line.fetch(
                     "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -64,7 +64,7 @@ class AtRest:
     def _cache(self) -> dict[str, str]:
         async def url() -> str:
             async with opened(self.data, None) as instance:
-                return compiled.cache(instance.at).url
+                return compiled.cache_url(instance.at)
 
         line: Any = valkey.Valkey(unix_socket_path=asyncio.run(url()).removeprefix("unix://").partition("?")[0])
         try:

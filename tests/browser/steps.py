@@ -99,7 +99,7 @@ def upload(page: Page, file: Path) -> str:
     )
     after = set(page.locator("[id^=photo-]:not(#photo-list)").evaluate_all("all => all.map(one => one.id)"))
     (new,) = after - before
-    return new
+    return str(new)
 
 
 def cookies(context: BrowserContext, site: Site) -> dict[str, dict[str, Any]]:

@@ -8,30 +8,34 @@ import time
 from pathlib import Path
 
 LARGEST = 8 * 1024 * 1024
-KEPT = 3
+LONGEST = 7 * 86_400  # seconds that one file is written to
+KEPT = 6
 
 
 class LogFile:
-    """Appends lines; at `LARGEST` bytes the file becomes `.1`, the older ones move on, the oldest goes."""
+    """Appends lines; after `LARGEST` bytes or `LONGEST` seconds the file becomes `.1`, the older ones move on, the
+    oldest goes. A start begins a new file, so that the age of a line is known from its file's last change."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle = self._open()
-        self._size = os.fstat(self._handle).st_size
+        if path.exists() and path.stat().st_size:
+            turn(path)
+        self._begin()
 
     def write(self, data: bytes) -> None:
-        if self._size + len(data) > LARGEST:
+        if self._size + len(data) > LARGEST or time.time() - self._begun > LONGEST:
             os.close(self._handle)
             turn(self.path)
-            self._handle, self._size = self._open(), 0
+            self._begin()
         with contextlib.suppress(OSError):  # a full disk stops the log, not the servers
             self._size += os.write(self._handle, data)
 
     def close(self) -> None:
         os.close(self._handle)
 
-    def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    def _begin(self) -> None:
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._size, self._begun = 0, time.time()
 
 
 def turn(path: Path) -> None:
@@ -43,12 +47,16 @@ def turn(path: Path) -> None:
             newer.replace(older)
 
 
-def forget(directory: Path, seconds: int) -> None:
-    """Deletes turned logs that nobody wrote to for so long."""
-    for old in directory.glob("*.log.*"):
+def forget(directory: Path, seconds: int, now: float | None = None) -> None:
+    """Nothing written more than `seconds` ago is left: a file holds at most `LONGEST` seconds before its last change."""
+    oldest = (time.time() if now is None else now) - max(0, seconds - LONGEST)
+    for path in directory.glob("*.log*"):
         with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > seconds:
-                old.unlink()
+            if path.stat().st_mtime < oldest:
+                if path.suffix == ".log":
+                    os.truncate(path, 0)  # still open, for appending
+                else:
+                    path.unlink()
 
 
 def tail(path: Path, lines: int = 3) -> str:
