@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
@@ -19,14 +20,16 @@ def server(app: Flask, listen: str) -> Callable[[], None]:
     `listen` is "unix:/path/app.sock" or "127.0.0.1:5000".
     """
     options: dict[str, Any] = {"threads": THREADS, "ident": "", "clear_untrusted_proxy_headers": False}
-    if listen.startswith("unix:"):
-        path = Path(listen.removeprefix("unix:"))
+    path = Path(listen.removeprefix("unix:")) if listen.startswith("unix:") else None
+    if path is not None:
         path.unlink(missing_ok=True)
         options.update(unix_socket=str(path), unix_socket_perms="600")
     else:
         host, _, port = listen.rpartition(":")
         options.update(host=host or "127.0.0.1", port=int(port))
     run: Callable[[], None] = create_server(app, **options).run  # type: ignore[no-untyped-call] # waitress has no types
+    if path is not None:
+        _give_to_the_directorys_owner(path)
     return run
 
 
@@ -35,3 +38,10 @@ def serve(*servers: Callable[[], None]) -> None:
     for run in servers[:-1]:
         Thread(target=run, daemon=True).start()
     servers[-1]()
+
+
+def _give_to_the_directorys_owner(path: Path) -> None:
+    """Started by root: the gateway runs under another user, whose directory this is, and has to connect."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
