@@ -48,7 +48,7 @@ def turn(path: Path) -> None:
 
 
 def forget(directory: Path, seconds: int, now: float | None = None) -> None:
-    """Nothing written more than `seconds` ago is left: a file holds at most `LONGEST` seconds before its last change."""
+    """Nothing written more than `seconds` ago is left: a file spans at most `LONGEST` before its last change."""
     oldest = (time.time() if now is None else now) - max(0, seconds - LONGEST)
     for path in directory.glob("*.log*"):
         with contextlib.suppress(OSError):
