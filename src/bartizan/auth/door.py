@@ -43,6 +43,7 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 def signed_in(desk: Desk, handler: Handler) -> Endpoint:
     async def enter(request: Request) -> Response:
+        desk.forms.check_origin(request)  # before all else: another site's form is refused, not sent to sign in
         found = await desk.signed_in(request)
         if found is None:
             return _to_sign_in(request)

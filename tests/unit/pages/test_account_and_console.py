@@ -51,6 +51,13 @@ def test_every_page_for_somebody_sends_others_to_sign_in_or_away(house: PagesHou
         assert (answer.status, (answer.header("location") or "")[:13]) == (303, "/signin?next="), path
 
 
+def test_a_form_of_another_site_is_refused_and_not_sent_to_sign_in(house: PagesHouse) -> None:
+    for row in all_rows(house):
+        if row.form and row.who in (Who.SESSION, Who.ADMIN):
+            answer = house.send(row.path, {}, **{"sec-fetch-site": "cross-site"})
+            assert answer.status == 403, row.path
+
+
 def test_the_console_is_for_administrators(house: PagesHouse) -> None:
     house.enter()
     for row in all_rows(house):
