@@ -10,15 +10,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+import structlog
 from msgspec import Struct
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from bartizan.frontend import spa_page
 from bartizan.frontend.settings import FrontendSettings
+from bartizan.frontend.spa_names import versioned
 from bartizan.protocol.refusal import Refused
+
+log = structlog.get_logger()
 
 VERSIONED = "/-/"
 _FOREVER = "public, max-age=31536000, immutable"
@@ -59,6 +66,7 @@ class Found(Struct, frozen=True):
     kind: str
     etag: str
     body: bytes | None  # None: too large to keep
+    versioned: bytes | None = None  # what differs under the version's address
 
 
 class Tree(Struct, frozen=True):
@@ -72,32 +80,46 @@ class Tree(Struct, frozen=True):
 def scan(folder: Path, settings: FrontendSettings) -> Tree:
     """Every plain file below, without dot files and without links that lead out."""
     root = folder.resolve()
-    files: dict[str, Found] = {}
+    files = dict(_found(root))
     total = hashlib.sha256()
+    for name, found in files.items():
+        total.update(f"{name}\0{found.etag}\0".encode("utf-8", "surrogateescape"))
+    digest = total.hexdigest()[:16]
+    prefix, names = f"{VERSIONED}{digest}/", frozenset(files)
+    for name, found in files.items():
+        if found.body is not None:
+            files[name] = replace(found, versioned=versioned(found.path.suffix, found.body, prefix, names))
+    index = files.get(INDEX)
+    page = None
+    if index is not None and index.body is not None:
+        page = spa_page.prepare(index.body, prefix, names, settings)
+    return Tree(files, digest, page)
+
+
+def _found(root: Path) -> Iterator[tuple[str, Found]]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         hidden = any(part.startswith(".") for part in PurePosixPath(name).parts)
         if hidden or not path.is_file() or not path.resolve().is_relative_to(root):
             continue
-        body = path.read_bytes()
-        digest = hashlib.sha256(body).hexdigest()
-        total.update(f"{name}\0{digest}\0".encode())
+        try:
+            body = path.read_bytes()
+        except OSError as fault:  # not ours to read, or gone since: the others are served
+            log.warning("a file of the SPA cannot be read", name=name, fault=type(fault).__name__)
+            continue
         kept = body if len(body) <= _IN_MEMORY else None
-        files[name] = Found(path, _TYPES.get(path.suffix.lower(), "application/octet-stream"), f'"{digest[:32]}"', kept)
-    digest = total.hexdigest()[:16]
-    index = files.get(INDEX)
-    page = None
-    if index is not None and index.body is not None:
-        page = spa_page.prepare(index.body, f"{VERSIONED}{digest}/", frozenset(files), settings)
-    return Tree(files, digest, page)
+        etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+        yield name, Found(path, _TYPES.get(path.suffix.lower(), "application/octet-stream"), etag, kept)
 
 
 def state(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """What tells that something changed, without reading it."""
-    if not folder.is_dir():
-        return ()
-    seen = ((str(path), path.stat()) for path in sorted(folder.rglob("*")) if path.exists())
-    return tuple((name, info.st_mtime_ns, info.st_size) for name, info in seen)
+    seen = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(OSError):  # gone since it was listed
+            info = path.stat()
+            seen.append((str(path), info.st_mtime_ns, info.st_size))
+    return tuple(seen)
 
 
 class Spa:
@@ -115,8 +137,10 @@ class Spa:
         version, name = _split(path)
         found = tree.files.get(name)
         if found is not None and name != INDEX:
+            if version == tree.digest:
+                return _serve(request, found, found.versioned, _FOREVER)
             # An older version's address gets what there is now, but nobody keeps it under that name.
-            return _serve(request, found, _FOREVER if version == tree.digest else _ASK)
+            return _serve(request, found, found.body, _ASK)
         ours = path.startswith("/bff/")  # no page of the app is there
         if ours or version or tree.page is None or not _wants_page(request, name):
             raise Refused("not_found", "There is no page at this address.", f"no file {path[:200]!r}", status=404)
@@ -149,10 +173,10 @@ def _wants_page(request: Request, name: str) -> bool:
     return mode in (None, "navigate") and "text/html" in request.headers.get("accept", "")
 
 
-def _serve(request: Request, found: Found, cache: str) -> Response:
+def _serve(request: Request, found: Found, body: bytes | None, cache: str) -> Response:
     headers = {"cache-control": cache, "etag": found.etag}
     if found.etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    if found.body is None:
+    if body is None:
         return FileResponse(found.path, headers=headers, media_type=found.kind)
-    return Response(found.body, headers={**headers, "content-type": found.kind})
+    return Response(body, headers={**headers, "content-type": found.kind})

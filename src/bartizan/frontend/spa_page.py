@@ -15,13 +15,14 @@ from bartizan.protocol.web import headers, origins
 from bartizan.protocol.web.csp import Policy
 
 REPORTS = "/bff/csp-report"
+_AS_IT_IS = "surrogateescape"  # a page in another encoding goes out byte for byte
 
 _TAG = re.compile(r"<(script|link|img|source)\b[^>]*>", re.IGNORECASE)
-_ADDRESS = re.compile(r"""(\b(?:src|href)\s*=\s*)(["'])([^"']*)\2""", re.IGNORECASE)
+_ADDRESS = re.compile(r"""((?<![\w-])(?:src|href)\s*=\s*)(["'])([^"']*)\2""", re.IGNORECASE)
 _REL = re.compile(r"""\brel\s*=\s*["']?([a-z -]+)""", re.IGNORECASE)
 _LINKED = frozenset({"stylesheet", "modulepreload", "preload", "icon"})
 _INLINE = re.compile(r"<(script|style)\b([^>]*)>(.*?)</\1\s*>", re.IGNORECASE | re.DOTALL)
-_HAS_SRC = re.compile(r"\bsrc\s*=", re.IGNORECASE)
+_HAS_SRC = re.compile(r"(?<![\w-])src\s*=", re.IGNORECASE)
 
 
 class Page(Struct, frozen=True):
@@ -32,16 +33,19 @@ class Page(Struct, frozen=True):
 
 def prepare(raw: bytes, prefix: str, names: frozenset[str], settings: FrontendSettings) -> Page:
     """The page with versioned addresses, and the headers that fit exactly these bytes."""
-    text = _TAG.sub(lambda tag: _versioned(tag, prefix, names), raw.decode("utf-8"))
+    text = _TAG.sub(lambda tag: _versioned(tag, prefix, names), raw.decode("utf-8", _AS_IT_IS))
     policy = policy_for(text, settings)
-    body = text.encode()
-    https = origins.parse(settings.app_origin).https
-    security = headers.security_headers(https=https, csp=f"{policy.render()}; report-to csp")
-    return Page(
-        body,
-        f'"{hashlib.sha256(body + policy.render().encode()).hexdigest()[:32]}"',
-        (*security, ("Reporting-Endpoints", f'csp="{settings.app_origin}{REPORTS}"')),
-    )
+    body = text.encode("utf-8", _AS_IT_IS)
+    etag = f'"{hashlib.sha256(body + policy.render().encode()).hexdigest()[:32]}"'
+    return Page(body, etag, _headers(policy.render(), settings))
+
+
+def _headers(csp: str, settings: FrontendSettings) -> tuple[tuple[str, str], ...]:
+    """`report-to` makes Chromium forget `report-uri`, and takes https alone: over http it would lose every report."""
+    if not origins.parse(settings.app_origin).https:
+        return headers.security_headers(https=False, csp=csp)
+    security = headers.security_headers(https=True, csp=f"{csp}; report-to csp")
+    return (*security, ("Reporting-Endpoints", f'csp="{settings.app_origin}{REPORTS}"'))
 
 
 def _versioned(tag: re.Match[str], prefix: str, names: frozenset[str]) -> str:
@@ -74,7 +78,7 @@ def policy_for(text: str, settings: FrontendSettings) -> Policy:
 
 def _hash(content: str) -> str:
     normal = content.replace("\r\n", "\n").replace("\r", "\n")  # HTML standard §13.2.3.5: what the parser hands on
-    return f"'sha256-{b64encode(hashlib.sha256(normal.encode()).digest()).decode('ascii')}'"
+    return f"'sha256-{b64encode(hashlib.sha256(normal.encode('utf-8', _AS_IT_IS)).digest()).decode('ascii')}'"
 
 
 def serve(request: Request, page: Page) -> Response:
