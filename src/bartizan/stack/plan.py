@@ -121,10 +121,29 @@ def _envoy(plan: Plan) -> Spec:
 def _demo(plan: Plan) -> Spec:
     """Snapshots' API, which is the resource server of the demo, and the print shop: strangers, told by environment."""
     at = plan.at
+    listen = [at.socket("snapshots.sock"), at.socket("printshop.sock")]
+
+    def ready() -> bool:
+        """Both answer; and the gateway, which root runs under another user, may connect."""
+        if not all(reachable(f"unix:{path}")() for path in listen):
+            return False
+        for path in listen if at.uid is not None else ():
+            os.chown(path, at.uid or -1, at.gid or -1)
+        return True
+
+    return Spec(
+        name="demo",
+        servers=("resource",),
+        command=lambda: [sys.executable, "-P", "-m", "bartizan.demo"],
+        probe=engine(ready),
+        environment=demo_environment(at),
+    )
+
+
+def demo_environment(at: Effective) -> dict[str, str]:
     own, config = origins(at.config), at.config
     shop = next(row for row in config.auth.client if row.id == "printshop")
-    listen = {row.to for row in config.route if row.to} | {row.to for row in config.host}
-    words = {
+    return environment(at) | {
         "SNAPSHOTS_LISTEN": f"unix:{at.socket('snapshots.sock')}",
         "SNAPSHOTS_ISSUER": own.id,
         "SNAPSHOTS_APP_ORIGIN": own.app,
@@ -138,13 +157,6 @@ def _demo(plan: Plan) -> Spec:
         "PRINTSHOP_CLIENT_ID": shop.id,
         "PRINTSHOP_CLIENT_SECRET": secret(at, shop.secret, "auth.client printshop.secret") if shop.secret else "",
     }
-    return Spec(
-        name="demo",
-        servers=("resource",),
-        command=lambda: [sys.executable, "-P", "-m", "bartizan.demo"],
-        probe=engine(lambda: all(reachable(to)() for to in listen)),
-        environment=environment(at) | words,
-    )
 
 
 def environment(at: Effective) -> dict[str, str]:

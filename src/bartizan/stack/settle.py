@@ -15,6 +15,7 @@ from bartizan.stack import compile as compiled
 from bartizan.stack.effective import Effective
 from bartizan.stack.origins import origins
 from bartizan.stack.people import PEOPLE, Person, new_password
+from bartizan.stack.plant import plant
 from bartizan.stack.settled import Settled
 
 _SETUP_MINUTES = 30
@@ -25,8 +26,9 @@ async def settle(at: Effective, store: Store, ring: KeyRing, passwords: Password
     hashes = [(person, word, await passwords.hash(word)) for person, word in _words(at)]
     async with store.transaction() as records:
         await records.clients.replace_file_owned(rows)
-        for person, _, digest in hashes:
-            await _seat(records, person, digest)
+        fresh = [user for person, _, digest in hashes if (user := await _seat(records, person, digest)) is not None]
+    if fresh:
+        await plant(at, store, fresh[0].id)
     link, until = await setup_link(at, store, ring)
     people = tuple((person.email, word, person.remark) for person, word, _ in hashes)
     return Settled(setup=link, setup_until=until, people=people)
@@ -55,8 +57,8 @@ def _words(at: Effective) -> list[tuple[Person, str]]:
     return [(person, new_password()) for person in PEOPLE] if at.demo else []
 
 
-async def _seat(records: Records, person: Person, digest: str) -> None:
-    """Makes the person, or gives a known one the new password: the sessions of the last start end with the old."""
+async def _seat(records: Records, person: Person, digest: str) -> User | None:
+    """Makes the person, and gives them; a known one gets the new password: the old one is no longer on any card."""
     now = datetime.now(UTC)
     found = await records.users.by_email(person.email)
     if found is None:
@@ -72,6 +74,7 @@ async def _seat(records: Records, person: Person, digest: str) -> None:
         )
         await records.users.add(found, digest)
         await records.events.record(Event(code="user.created", user_id=found.id, detail={"by": "demo"}))
-    else:
-        await records.users.set_password(found.id, digest)
-        await records.users.set_disabled(found.id, person.locked)
+        return found
+    await records.users.set_password(found.id, digest)
+    await records.users.set_disabled(found.id, person.locked)
+    return None

@@ -23,6 +23,7 @@ from bartizan.web.status import Check, status_app
 
 if TYPE_CHECKING:
     from bartizan.auth.ports import AuthPorts
+    from bartizan.files.ports import FilesPorts
     from bartizan.frontend.ports import FrontendPorts
     from bartizan.gateway.settings import OwnServer
     from bartizan.model.job import JobRow
@@ -91,6 +92,13 @@ def frontend(process: Process) -> None:
     process.doors.append(Door(app, at.socket("frontend.sock")))
 
 
+def files(process: Process) -> None:
+    from bartizan.files.app import build
+
+    at = process.parts.at
+    process.doors.append(Door(build(compiled.files(at), files_ports(process.parts)), at.socket("files.sock")))
+
+
 def worker(process: Process) -> None:
     """Runs the rows that it is handed; on localhost also catches the mail that it sends."""
     from bartizan.worker.run import run
@@ -130,6 +138,7 @@ def job_rows(handed: Parts) -> tuple[JobRow, ...]:
     from bartizan.auth import mailjobs
     from bartizan.auth.keys import SigningKeys
     from bartizan.database import jobs as database_jobs
+    from bartizan.files import jobs as files_jobs
     from bartizan.monitoring import jobs as monitoring_jobs
     from bartizan.worker.smtp import SmtpMailer
 
@@ -143,6 +152,7 @@ def job_rows(handed: Parts) -> tuple[JobRow, ...]:
     return (
         *database_jobs.rows(handed.store, handed.clock),
         *auth_jobs.rows(settings, handed.store, handed.ring, handed.clock, handed.chance),
+        *files_jobs.rows(compiled.files(handed.at), handed.store),
         *mailjobs.rows(settings, handed.store, handed.ring, mailer),
         *monitoring_jobs.rows(handed.store, sign),
     )
@@ -163,6 +173,7 @@ def monitoring(process: Process) -> None:
 BUILDERS: dict[str, Callable[[Process], None]] = {
     "auth": auth,
     "frontend": frontend,
+    "files": files,
     "worker": worker,
     "monitoring": monitoring,
 }
@@ -199,14 +210,33 @@ def frontend_ports(handed: Parts) -> FrontendPorts:
     )
 
 
+def files_ports(handed: Parts) -> FilesPorts:
+    from bartizan.files.checks import GuardChecks
+    from bartizan.files.ports import FilesPorts
+    from bartizan.guard.keys import Watch
+
+    settings = compiled.files(handed.at)
+    watch = Watch(settings.issuer, address=compiled.auth_address(handed.at))
+    return FilesPorts(
+        store=handed.store,
+        ring=handed.ring,
+        checks=GuardChecks(settings, watch),
+        meter=handed.meter,
+        clock=handed.clock,
+        chance=handed.chance,
+    )
+
+
 def own_servers(handed: Parts) -> tuple[OwnServer, ...]:
     """Our servers' tables, as the gateway compiles them and `routes` lists them."""
     from bartizan.auth import routes as auth_routes
+    from bartizan.files import routes as files_routes
     from bartizan.frontend import routes as frontend_routes
     from bartizan.gateway.settings import OwnServer
     from bartizan.model.route import Origin
 
     at = handed.at
+    uploads = files_routes.routes(compiled.files(at), files_ports(handed))
     rows = [
         OwnServer(
             name="auth",
@@ -217,6 +247,11 @@ def own_servers(handed: Parts) -> tuple[OwnServer, ...]:
             name="frontend",
             socket=at.socket("frontend.sock"),
             routes=frontend_routes.routes(compiled.frontend(at), frontend_ports(handed)),
+        ),
+        OwnServer(
+            name="files",
+            socket=at.socket("files.sock"),
+            routes=tuple(row for row in uploads if at.config.files.enabled or row.origin is Origin.FILES),
         ),
     ]
     if compiled.has_inbox(at):
