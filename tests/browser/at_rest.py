@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import asyncpg
 import valkey
@@ -16,6 +18,14 @@ from bartizan.stack import compile as compiled
 from bartizan.stack import logs
 from bartizan.stack.instance import opened
 
+T = TypeVar("T")
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: Playwright's loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
 
 @dataclass(frozen=True)
 class AtRest:
@@ -23,7 +33,7 @@ class AtRest:
 
     def everything(self) -> dict[str, str]:
         """Place → its text."""
-        return {**asyncio.run(self._rows()), **self._cache(), **self._files()}
+        return {**_run(self._rows()), **self._cache(), **self._files()}
 
     def count(self, statement: str) -> int:
         async def ask() -> int:
@@ -34,7 +44,7 @@ class AtRest:
                 finally:
                     await line.close()
 
-        return asyncio.run(ask())
+        return _run(ask())
 
     def purge(self, *, days: int) -> None:
         """The purge as the worker runs it, on a clock that is `days` ahead."""
@@ -43,7 +53,7 @@ class AtRest:
             async with opened(self.data, None) as instance:
                 await database_purge.purge(instance.store, datetime.now(UTC) + timedelta(days=days))
 
-        asyncio.run(run())
+        _run(run())
         logs.forget(self.data / "logs", 30 * 86_400, now=datetime.now(UTC).timestamp() + days * 86_400)
 
     async def _rows(self) -> dict[str, str]:
@@ -66,7 +76,7 @@ class AtRest:
             async with opened(self.data, None) as instance:
                 return compiled.cache_url(instance.at)
 
-        line: Any = valkey.Valkey(unix_socket_path=asyncio.run(url()).removeprefix("unix://").partition("?")[0])
+        line: Any = valkey.Valkey(unix_socket_path=_run(url()).removeprefix("unix://").partition("?")[0])
         try:
             text = []
             for key in line.scan_iter():

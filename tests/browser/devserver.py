@@ -9,6 +9,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Queue
 
 PAGE = b"""<!doctype html><html lang="en"><head><title>Dev</title><script type="module" src="/main.js"></script></head>
 <body><p id="who">nobody</p><p id="socket">closed</p><p id="posted"></p>
@@ -81,19 +82,21 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head
 
 @contextmanager
 def dev_server() -> Iterator[int]:
-    """Runs it on a free loopback port; gives the port."""
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(asyncio.start_server(_serve, "127.0.0.1", 0))
-    port = int(server.sockets[0].getsockname()[1])
-    thread = threading.Thread(target=loop.run_forever)
+    """Runs it on a free loopback port, on a loop in a thread of its own; gives the port."""
+    told: Queue[tuple[int, asyncio.AbstractEventLoop, asyncio.Event]] = Queue()
+
+    async def run() -> None:
+        server = await asyncio.start_server(_serve, "127.0.0.1", 0)
+        stop = asyncio.Event()
+        told.put((int(server.sockets[0].getsockname()[1]), asyncio.get_running_loop(), stop))
+        await stop.wait()
+        server.close()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
+    port, loop, stop = told.get(timeout=10)
     try:
         yield port
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
-        server.close()
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
-        loop.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from tests.browser.site import Site
 
 TINY = 20_000  # ms: two cores, cold caches
@@ -45,12 +45,17 @@ def fill_sign_in(page: Page, email: str, password: str) -> None:
     page.locator("#sign-in").click()
 
 
+def landed(page: Page, site: Site, path: str = "/") -> None:
+    """Back at the app and signed in: past the callback, which answers 200 with a refresh of its own."""
+    page.wait_for_url(f"{site.app}{path}")
+    expect(page.locator("#sign-out")).to_be_visible(timeout=TINY)
+
+
 def sign_in(page: Page, site: Site, email: str, password: str) -> None:
     """From the app's front page to the app, signed in."""
     open_sign_in(page, site)
     fill_sign_in(page, email, password)
-    page.wait_for_url(f"{site.app}/**")
-    expect(page.locator("#sign-out")).to_be_visible(timeout=TINY)
+    landed(page, site)
 
 
 def newest_mail_link(page: Page, site: Site, email: str) -> str:
@@ -84,22 +89,22 @@ def sign_up(page: Page, site: Site, email: str, password: str) -> None:
     other.close()
     page.goto(link)
     page.locator("#verify").click()
-    page.wait_for_url(f"{site.app}/**")
+    landed(page, site)
+
+
+def photos(page: Page) -> Locator:
+    return page.locator("#photo-list > [id^=photo-]")
 
 
 def upload(page: Page, file: Path) -> str:
     """Uploads through the SPA's own form; gives the photo's element id."""
-    before = set(page.locator("[id^=photo-]:not(#photo-list)").evaluate_all("all => all.map(one => one.id)"))
+    expect(page.locator("#upload-input")).to_be_attached(timeout=TINY)
+    before = [one.get_attribute("id") for one in photos(page).all()]
     page.locator("#upload-input").set_input_files(file)
     page.locator("#upload").click()
-    page.wait_for_function(
-        "known => [...document.querySelectorAll('[id^=photo-]:not(#photo-list)')].some(one => !known.includes(one.id))",
-        arg=sorted(before),
-        timeout=TINY,
-    )
-    after = set(page.locator("[id^=photo-]:not(#photo-list)").evaluate_all("all => all.map(one => one.id)"))
-    (new,) = after - before
-    return str(new)
+    expect(photos(page)).to_have_count(len(before) + 1, timeout=TINY)
+    (new,) = [str(one.get_attribute("id")) for one in photos(page).all() if one.get_attribute("id") not in before]
+    return new
 
 
 def cookies(context: BrowserContext, site: Site) -> dict[str, dict[str, Any]]:

@@ -63,11 +63,14 @@ def signed_in(browser: Browser, site: Site) -> BrowserContext:
     return context
 
 
+def _jar(context: BrowserContext, site: Site) -> dict[str, str]:
+    return {cookie["name"]: cookie["value"] for cookie in context.cookies(site.app)}
+
+
 def _photos(context: BrowserContext, site: Site) -> list[object]:
-    answer = context.request.get(f"{site.app}/api/photos", headers={"Sec-Fetch-Site": "same-origin"})
-    assert answer.status == 200, answer.text()
-    value = answer.json()
-    rows = value["photos"] if isinstance(value, dict) else value
+    answer = send("GET", f"{site.app}/api/photos", headers={"Cookie": cookie_header(_jar(context, site))})
+    assert answer.status == 200, answer.body
+    rows = answer.json()["photos"]
     assert isinstance(rows, list)
     return rows
 
@@ -79,7 +82,7 @@ def _post(site: Site, jar: dict[str, str], headers: dict[str, str], *, unix: str
 
 
 def test_forged_posts_are_refused_at_the_gateway(signed_in: BrowserContext, site: Site) -> None:
-    jar = {cookie["name"]: cookie["value"] for cookie in signed_in.cookies(site.app)}
+    jar = _jar(signed_in, site)
     csrf = steps.cookies(signed_in, site)["csrf"]["value"]
     before = _photos(signed_in, site)
     same = {"Sec-Fetch-Site": "same-origin", "Origin": site.app}
@@ -114,7 +117,7 @@ def test_the_guard_refuses_too_when_the_gateway_is_bypassed(
     }.items():
         assert _post(site, {}, headers, unix=app_door).status == 403, name
     cookie_only = {"Sec-Fetch-Site": "same-origin", "Origin": site.app, "X-CSRF-Token": csrf}
-    jar = {cookie["name"]: cookie["value"] for cookie in signed_in.cookies(site.app)}
+    jar = _jar(signed_in, site)
     assert _post(site, jar, cookie_only, unix=app_door).status == 401, "the guard never reads a cookie as authority"
     assert _photos(signed_in, site) == before
 
