@@ -8,6 +8,7 @@ transaction. A crash between the two leaves an object that nobody can name, and 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from uuid import UUID
 
 import structlog
@@ -20,6 +21,7 @@ from bartizan.files.links import Link, Variant
 from bartizan.files.objects import Objects
 from bartizan.files.ports import FilesPorts, Holder
 from bartizan.files.settings import FilesSettings
+from bartizan.files.sight import seen
 from bartizan.model.event import Event
 from bartizan.model.files import File
 from bartizan.model.job import Job
@@ -29,7 +31,7 @@ from bartizan.web import body, caller
 
 log = structlog.get_logger()
 
-PAGE = 100
+PAGE, MOST = 100, 200  # files in a list: unless asked for more, and at most
 THUMBNAIL_JOB = "file.thumbnail"
 _NO_STORE = {"cache-control": "no-store"}
 
@@ -54,13 +56,15 @@ class Api:
                 raise _full()
         file_id = self._new_id()
         try:
-            async with intake.taken(request, settings, self._objects.half, file_id.hex, self._decoding) as taken:
+            half = self._objects.half / file_id.hex
+            async with intake.taken(request, settings, half, name, self._decoding) as taken:
                 file = await self._keep(file_id, name, taken, holder)
         except Refused as no:
             await self._note(request, holder, no)
             raise
         ports.meter.count("files_uploaded", amount=1, type=file.media_type)
-        return JSONResponse(self._shown(file, holder), 201, {**_NO_STORE, "location": f"/files/{file_id}"})
+        (shown,) = await self._shown([file], holder)
+        return JSONResponse(shown, 201, _NO_STORE)
 
     async def _keep(self, file_id: UUID, name: str, taken: Taken, holder: Holder) -> File:
         file = File(
@@ -83,7 +87,9 @@ class Api:
                 if file.media_type in kinds.IMAGES:
                     job = Job(id=self._new_id(), kind=THUMBNAIL_JOB, detail={"file": str(file_id)})
                     await records.jobs.enqueue(job)
-        except BaseException:  # whatever it was, also a cut connection: no row, no object
+        except Unavailable:  # perhaps the commit came through and only its answer was lost: the clean-up job will know
+            raise
+        except BaseException:  # whatever else it was: no row, no object
             self._objects.remove(file_id)
             raise
         return file
@@ -95,17 +101,18 @@ class Api:
             raise Unavailable("the file store", 30) from None
 
     async def list(self, request: Request) -> Response:
-        """Newest first, a page of a hundred; `next` is what to send as `before`."""
+        """Newest first, `limit` at a time; `next` is what to send as `before`."""
         holder = await self._ports.checks.allow(request, self._settings.read_scope)
         asked = body.query(request)
-        _only(asked, "before")
-        before = _id(asked.get("before")) if "before" in asked.one else None
+        _only(asked, "before", "limit")
+        before = _before(asked.one["before"]) if "before" in asked.one else None
+        limit = _limit(asked.get("limit", str(PAGE)))
         async with self._ports.store.reading() as records:
-            files = await records.files.of_owner(holder.subject, limit=PAGE + 1, before=before)
+            files = await records.files.of_owner(holder.subject, limit=limit + 1, before=before)
             used = await records.files.used(holder.subject)
         answer = {
-            "files": [self._shown(file, holder) for file in files[:PAGE]],
-            "next": str(files[PAGE - 1].id) if len(files) > PAGE else None,
+            "files": await self._shown(files[:limit], holder),
+            "next": str(files[limit - 1].id) if len(files) > limit else None,
             "used": used,
             "quota": self._settings.quota_bytes,
         }
@@ -118,14 +125,12 @@ class Api:
         variant = asked.get("variant", Variant.ORIGINAL)
         if variant not in tuple(Variant):
             raise Refused("invalid_request", "There is no such variant.", f"variant {variant[:40]!r}")
+        link = self._link(_id(request.path_params["file_id"]), Variant(variant), holder)
+        epoch = await self._ports.store.epoch()
         async with self._ports.store.reading() as records:
-            file = await records.files.may_see(_id(request.path_params["file_id"]), holder.subject, holder.gid)
-        if file is None or (variant == Variant.THUMB and not file.thumbnail):
-            raise _unknown()
-        expires = self._expires()
-        return JSONResponse(
-            {"url": self._url(file, Variant(variant), holder, expires), "expires_at": expires}, headers=_NO_STORE
-        )
+            if await seen(records, link) is None:
+                raise _unknown()
+        return JSONResponse({"url": self._url(link, epoch), "expires_at": link.expires}, headers=_NO_STORE)
 
     async def delete(self, request: Request) -> Response:
         """The row decides, and its end is the file's end: links are refused from then on."""
@@ -152,9 +157,12 @@ class Api:
             detail=detail,
         )
 
-    def _shown(self, file: File, holder: Holder) -> dict[str, object]:
-        expires = self._expires()
-        thumbnail = self._url(file, Variant.THUMB, holder, expires) if file.thumbnail else None
+    async def _shown(self, files: Sequence[File], holder: Holder) -> Sequence[dict[str, object]]:
+        epoch = await self._ports.store.epoch()
+        return [self._one(file, holder, epoch) for file in files]
+
+    def _one(self, file: File, holder: Holder, epoch: int) -> dict[str, object]:
+        small = self._url(self._link(file.id, Variant.THUMB, holder), epoch) if file.thumbnail else None
         return {
             "id": str(file.id),
             "name": file.name,
@@ -163,16 +171,16 @@ class Api:
             "width": file.width,
             "height": file.height,
             "created_at": file.created_at.isoformat(),
-            "url": self._url(file, Variant.ORIGINAL, holder, expires),
-            "thumbnail_url": thumbnail,
+            "url": self._url(self._link(file.id, Variant.ORIGINAL, holder), epoch),
+            "thumbnail_url": small,
         }
 
-    def _expires(self) -> int:
-        return links.rounded(int(self._ports.clock().timestamp()), self._settings.link_seconds)
+    def _link(self, file_id: UUID, variant: Variant, holder: Holder) -> Link:
+        expires = links.rounded(int(self._ports.clock().timestamp()), self._settings.link_seconds)
+        return Link(file=file_id, variant=variant, expires=expires, gid=holder.gid, who=holder.subject)
 
-    def _url(self, file: File, variant: Variant, holder: Holder, expires: int) -> str:
-        link = Link(file=file.id, variant=variant, expires=expires, gid=holder.gid, who=holder.subject)
-        return self._settings.files_origin + links.sign(self._ring, link)
+    def _url(self, link: Link, epoch: int) -> str:
+        return self._settings.files_origin + links.sign(self._ring, link, epoch)
 
     def _new_id(self) -> UUID:
         return uuid7(int(self._ports.clock().timestamp() * 1000), self._ports.chance(10))
@@ -188,10 +196,27 @@ def _id(text: str) -> UUID:
     return value
 
 
+def _before(text: str) -> UUID:
+    try:
+        return _id(text)
+    except Refused:
+        raise _bad(f"before {text[:40]!r}") from None
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= MOST):
+        raise _bad(f"limit {text[:40]!r}")
+    return int(text)
+
+
+def _bad(note: str) -> Refused:
+    return Refused("invalid_request", "The request is not well formed.", note)
+
+
 def _only(asked: body.Fields, *known: str) -> None:
     for name in asked.one:
         if name not in known:
-            raise Refused("invalid_request", "The request is not well formed.", f"parameter {name[:40]!r}")
+            raise _bad(f"parameter {name[:40]!r}")
 
 
 def _unknown() -> Refused:

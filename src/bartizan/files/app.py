@@ -7,8 +7,10 @@ from starlette.types import ASGIApp
 from bartizan.files.ports import FilesPorts
 from bartizan.files.routes import routes
 from bartizan.files.settings import FilesSettings
+from bartizan.web.headers import always
 from bartizan.web.mount import mount
 
 
 def build(settings: FilesSettings, ports: FilesPorts) -> ASGIApp:
-    return mount(routes(settings, ports), server="files", meter=ports.meter)
+    https = settings.app_origin.startswith("https:")
+    return mount(routes(settings, ports), server="files", headers=always(https=https), meter=ports.meter)

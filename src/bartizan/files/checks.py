@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID
 
 from starlette.requests import Request
 
 from bartizan.files.ports import Holder
 from bartizan.files.settings import FilesSettings
+from bartizan.guard.asgi import guard_request
 from bartizan.guard.gate import Gate, Source
-from bartizan.guard.policy import GuardRequest, Resource, RoutePolicy, Who
+from bartizan.guard.policy import Resource, RoutePolicy, Who
 from bartizan.protocol.refusal import Refused
-from bartizan.protocol.web import csrf
 
 
 class GuardChecks:
@@ -25,17 +24,8 @@ class GuardChecks:
         self._gate = Gate(resource, source)
 
     async def allow(self, request: Request, scope: str) -> Holder:
-        asked = GuardRequest(
-            method=request.method,
-            authorization=tuple(request.headers.getlist("authorization")),
-            origin=request.headers.get("origin"),
-            sec_fetch_site=request.headers.get("sec-fetch-site"),
-            csrf=request.headers.get(csrf.HEADER),
-            content_type=request.headers.get("content-type", ""),
-        )
         route = RoutePolicy(who=Who.SIGNED_IN, scopes=(scope,))
-        # In a thread: keys may have to be fetched, from a server that may share this very event loop.
-        grant = await asyncio.to_thread(self._gate.admit, route, asked)
+        grant = await self._gate.admit_async(route, guard_request(request.scope))
         token = grant.token
         assert token is not None, "a signed-in route grants no anonymous request"
         try:

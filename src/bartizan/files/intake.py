@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 from starlette.requests import Request
 
-from bartizan.files import kinds, pictures
+from bartizan.files import kinds
 from bartizan.files.settings import FilesSettings
 from bartizan.protocol.refusal import Refused, Unavailable
 
@@ -33,19 +33,22 @@ def too_large(limit: int) -> Refused:
 
 @contextlib.asynccontextmanager
 async def taken(
-    request: Request, settings: FilesSettings, folder: Path, name: str, decoding: asyncio.Semaphore
+    request: Request, settings: FilesSettings, path: Path, name: str, decoding: asyncio.Semaphore
 ) -> AsyncIterator[Taken]:
-    """The upload, whole and checked, in a file of ours that is gone when the block ends, however it ends."""
-    path = folder / name
+    """The upload, whole and checked, in a new file at `path` that is gone when the block ends, however it ends."""
     try:
         size, digest = await _receive(request, path, settings.max_bytes)
         async with decoding:
             found = await asyncio.to_thread(
-                _look, path, size, digest, request.headers.get("content-type", ""), settings
+                _look, path, name, size, digest, request.headers.get("content-type", ""), settings
             )
         yield found
     finally:
-        path.unlink(missing_ok=True)
+        _gone(path)
+
+
+def _gone(path: Path) -> None:
+    path.unlink(missing_ok=True)  # microseconds, and a cancelled task could await nothing here
 
 
 async def _receive(request: Request, path: Path, limit: int) -> tuple[int, bytes]:
@@ -68,11 +71,11 @@ async def _receive(request: Request, path: Path, limit: int) -> tuple[int, bytes
     except OSError:  # a full disk: nothing was promised yet
         raise Unavailable("the file store", 30) from None
     if size == 0:
-        raise Refused("empty_file", "The file is empty.", status=422)
+        raise Refused("empty_file", "The file is empty.")
     return size, digest.digest()
 
 
-def _look(path: Path, size: int, digest: bytes, claimed: str, settings: FilesSettings) -> Taken:
+def _look(path: Path, name: str, size: int, digest: bytes, claimed: str, settings: FilesSettings) -> Taken:
     """The type by content; that it is allowed, and what the sender said; that a picture really is one."""
     with path.open("rb") as file:
         head = file.read(kinds.HEAD)
@@ -81,14 +84,29 @@ def _look(path: Path, size: int, digest: bytes, claimed: str, settings: FilesSet
         raise _not_taken(f"content is {found}")
     if not kinds.agrees(claimed, found):
         raise _not_taken(f"content is {found}, sent as {claimed[:60]!r}")
-    taken = Taken(path=path, size=size, sha256=digest, media_type=found)
+    if not kinds.named_so(name, found):
+        raise _not_taken(f"content is {found}, its name has another ending")
+    if found == kinds.TEXT and not _all_text(path):
+        raise _not_taken("begins as text and goes on as something else")
     if found not in kinds.IMAGES:
-        return taken
+        return Taken(path=path, size=size, sha256=digest, media_type=found)
+    from bartizan.files import pictures  # Pillow costs 6 MB, which a process without uploads never pays
+
     try:
         measured = pictures.verify(path, found, settings.max_pixels)
     except pictures.NotAPicture as bad:
         raise Refused("bad_image", "This picture is damaged or too large.", bad.reason, status=422) from None
     return Taken(path=path, size=size, sha256=digest, media_type=found, width=measured.width, height=measured.height)
+
+
+def _all_text(path: Path) -> bool:
+    """Piece by piece, so that a long text is never in memory as a whole."""
+    text = kinds.Text()
+    with path.open("rb") as file:
+        while piece := file.read(_FLUSH):
+            if not text.goes_on(piece):
+                return False
+    return text.ends()
 
 
 def _not_taken(note: str) -> Refused:

@@ -6,7 +6,7 @@ import asyncio
 import io
 from uuid import UUID
 
-from bartizan.files import kinds, pictures
+from bartizan.files import kinds
 from bartizan.files.api import THUMBNAIL_JOB
 from bartizan.files.links import Variant
 from bartizan.files.objects import Objects
@@ -20,9 +20,11 @@ _OLD = _HOUR  # seconds: an upload that is still under way is younger
 
 def rows(settings: FilesSettings, store: Store) -> tuple[JobRow, ...]:
     objects = Objects(settings.data_dir)
+    one_picture = asyncio.Semaphore(1)  # a decoded picture may take 160 MB
 
     async def thumbnail(job: Job) -> None:
-        await make_thumbnail(UUID(job.detail["file"]), settings, store, objects)
+        async with one_picture:
+            await make_thumbnail(UUID(job.detail["file"]), settings, store, objects)
 
     async def orphans(job: Job) -> None:
         await remove_orphans(store, objects)
@@ -43,12 +45,17 @@ async def make_thumbnail(file_id: UUID, settings: FilesSettings, store: Store, o
         source = io.BytesIO(await objects.read(file_id, Variant.ORIGINAL))
     except FileNotFoundError:  # deleted since
         return
+    from bartizan.files import pictures  # Pillow costs 6 MB: not before there is a picture
+
     small = await asyncio.to_thread(
         pictures.thumbnail, source, file.media_type, settings.thumbnail_pixels, settings.max_pixels
     )
     await objects.put(file_id, Variant.THUMB, small)
     async with store.transaction() as records:
         await records.files.set_thumbnail(file_id)
+        still_there = await records.files.by_id(file_id) is not None
+    if not still_there:  # deleted while it was drawn: nothing of it stays
+        objects.remove(file_id)
 
 
 async def remove_orphans(store: Store, objects: Objects) -> int:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import codecs
 import re
-
-import puremagic
+from functools import cache
+from mimetypes import MimeTypes
+from pathlib import PurePosixPath
 
 HEAD = 16 * 1024  # bytes from the start that are looked at
 UNKNOWN = "application/octet-stream"
 TEXT = "text/plain"
+THUMB = "image/webp"  # what `pictures.thumbnail` writes
 IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
 _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
@@ -37,28 +39,71 @@ def of(head: bytes, *, whole: bool) -> str:
             return kind
     if _MARKUP.match(head):
         return "image/svg+xml" if _SVG.search(head) else "text/html"
-    if _is_text(head, whole):
+    if Text().goes_on(head, last=whole):
         return TEXT
     return _named(head)
 
 
-def _is_text(head: bytes, whole: bool) -> bool:
-    if _BINARY.search(head):
-        return False
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head, final=whole)
-    except UnicodeDecodeError:
-        return False
-    return True
+class Text:
+    """UTF-8 without control characters, told piece by piece."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def goes_on(self, piece: bytes, *, last: bool = False) -> bool:
+        try:
+            self._decoder.decode(piece, final=last)
+        except UnicodeDecodeError:
+            return False
+        return not _BINARY.search(piece)
+
+    def ends(self) -> bool:
+        return self.goes_on(b"", last=True)
 
 
 def _named(head: bytes) -> str:
     """puremagic's best guess, for those who allow more types. Its versions differ: tests pin what we rely on."""
+    import puremagic  # its table is read at import, and most uploads never need it
+
     try:
         guesses = puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):
         return UNKNOWN
     return next((guess.mime_type for guess in guesses if guess.mime_type and guess.confidence >= 0.4), UNKNOWN)
+
+
+# What such a file may be called. The first is added to any other name when the file is saved, so that a text called
+# `letter.hta` arrives as `letter.hta.txt` and a double click shows it instead of running it.
+_ENDINGS: dict[str, tuple[str, ...]] = {
+    "image/jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "image/png": (".png",),
+    "image/gif": (".gif",),
+    "image/webp": (".webp",),
+    "application/pdf": (".pdf",),
+    TEXT: (".txt", ".text", ".log", ".md"),
+}
+
+
+def named_so(name: str, found: str) -> bool:
+    """ASVS 5.2.2: the name does not say that it is something else. Endings that nobody knows say nothing."""
+    said = _known_endings().get(_ending(name))
+    return said is None or said == found or _ending(name) in _ENDINGS.get(found, ())
+
+
+def saved_as(name: str, kind: str) -> str:
+    endings = _ENDINGS.get(kind, ())
+    return name if not endings or _ending(name) in endings else name + endings[0]
+
+
+def _ending(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+@cache
+def _known_endings() -> dict[str, str]:
+    """Python's own table, not the machine's: the answer is the same everywhere."""
+    common, standard = MimeTypes().types_map
+    return {**common, **standard}
 
 
 def agrees(claimed: str, found: str) -> bool:

@@ -36,14 +36,14 @@ def rounded(now: int, seconds: int) -> int:
     return (now // seconds + 2) * seconds
 
 
-def sign(ring: Ring, link: Link) -> str:
+def sign(ring: Ring, link: Link, epoch: int) -> str:
     _, key = ring.newest
-    tag = to_base64url(_mac(key, link))
+    tag = to_base64url(_mac(key, link, epoch))
     return f"/f/{link.file.hex}/{link.variant}/{link.expires}/{link.gid.hex}/{link.who.hex}/{tag}"
 
 
-def read(ring: Ring, parts: dict[str, str], now: int) -> Link | None:
-    """The link of a path that we made and whose time is not over; else None, whatever the cause."""
+def read(ring: Ring, parts: dict[str, str], now: int, epoch: int) -> Link | None:
+    """The link of a path that we made, since the last restore, for a time not over; else None, whatever the cause."""
     try:
         link = Link(
             file=_id(parts["file"]),
@@ -55,13 +55,13 @@ def read(ring: Ring, parts: dict[str, str], now: int) -> Link | None:
         tag = from_base64url(parts["mac"])
     except ValueError:
         return None
-    ours = any(hmac.compare_digest(_mac(key, link), tag) for _, key in ring.all)
+    ours = any(hmac.compare_digest(_mac(key, link, epoch), tag) for _, key in ring.all)
     return link if ours and now < link.expires else None
 
 
-def _mac(key: bytes, link: Link) -> bytes:
-    number = link.expires.to_bytes(8, "big")
-    return mac(key, _PURPOSE, link.file.bytes, link.variant.encode(), number, link.gid.bytes, link.who.bytes)
+def _mac(key: bytes, link: Link, epoch: int) -> bytes:
+    numbers = link.expires.to_bytes(8, "big") + epoch.to_bytes(8, "big")
+    return mac(key, _PURPOSE, link.file.bytes, link.variant.encode(), numbers, link.gid.bytes, link.who.bytes)
 
 
 def _id(text: str) -> UUID:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import warnings
 from pathlib import Path
 
 from msgspec import Struct
 from PIL import Image, ImageOps
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/webp": "WEBP"}
-THUMB_TYPE = "image/webp"
+# A frame costs a Python loop however small it is: a file of a million empty ones would hold up all others.
+_MOST_FRAMES = 2000
 
 
 class NotAPicture(Exception):  # noqa: N818 - an answer
@@ -30,6 +31,7 @@ def verify(source: Path, media_type: str, max_pixels: int) -> Measured:
     """Raises NotAPicture unless the whole first frame decodes. Frames count: a short file may unroll to thousands."""
     with _opened(source, media_type, max_pixels) as image:
         measured = Measured(image.width, image.height)
+        image.draft("RGB", (image.width // 8, image.height // 8))  # a JPEG is read whole, but takes little memory
         _decode(image)
         return measured
 
@@ -48,17 +50,40 @@ def thumbnail(source: io.BytesIO, media_type: str, longest: int, max_pixels: int
 
 
 def _opened(source: Path | io.BytesIO, media_type: str, max_pixels: int) -> Image.Image:
+    # Pillow itself refuses at twice this, and before the WebP decoder takes memory for its canvas.
+    Image.MAX_IMAGE_PIXELS = max_pixels
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own, lower limit stands below
-            image = Image.open(source, formats=(_FORMATS[media_type],))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as bad:
+        image = Image.open(source, formats=(_FORMATS[media_type],))
+    except Exception as bad:  # as below
         raise NotAPicture(type(bad).__name__) from None
-    frames = getattr(image, "n_frames", 1)
-    if image.width * image.height * frames > max_pixels:
+    frames = _frames(image, max_pixels)
+    if image.width * image.height * frames > max_pixels or frames > _MOST_FRAMES:
         image.close()
         raise NotAPicture(f"{image.width} × {image.height} pixels, {frames} frames")
     return image
+
+
+def _frames(image: Image.Image, max_pixels: int) -> int:
+    """As the header says; a GIF has none that says it, so its frames are counted, up to the limits."""
+    if image.format != "GIF":
+        return int(getattr(image, "n_frames", 1))
+    most = min(_MOST_FRAMES, max_pixels // (image.width * image.height or 1))
+    count = 1
+    with contextlib.suppress(EOFError):
+        while count <= most:
+            _seek(image, count)
+            count += 1
+    _seek(image, 0)
+    return count
+
+
+def _seek(image: Image.Image, frame: int) -> None:
+    try:
+        image.seek(frame)
+    except EOFError:
+        raise
+    except Exception as bad:  # as below
+        raise NotAPicture(type(bad).__name__) from None
 
 
 def _decode(image: Image.Image) -> None:

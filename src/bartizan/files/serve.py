@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from bartizan.files import kinds, links, names, pictures, ranges
+from bartizan.files import kinds, links, names, ranges
 from bartizan.files.links import Link, Variant
 from bartizan.files.objects import Objects
 from bartizan.files.ports import FilesPorts
 from bartizan.files.settings import FilesSettings
+from bartizan.files.sight import seen
 from bartizan.model.files import File
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import origins
@@ -59,13 +60,14 @@ class Serve:
         return StreamingResponse(await self._started(file, link.variant, first, last), status, headers)
 
     async def _opened(self, request: Request) -> tuple[Link, File]:
-        """The MAC and the time, then one SELECT: gid not ended, row still there, still this person's."""
-        link = links.read(self._ring, request.path_params, int(self._ports.clock().timestamp()))
+        """The MAC and the time, then the database: row still there, still this person's, gid not ended."""
+        epoch = await self._ports.store.epoch()
+        link = links.read(self._ring, request.path_params, int(self._ports.clock().timestamp()), epoch)
         if link is None:
             raise _closed("MAC or time")
         async with self._ports.store.reading() as records:
-            file = await records.files.may_see(link.file, link.who, link.gid)
-        if file is None or (link.variant is Variant.THUMB and not file.thumbnail):
+            file = await seen(records, link)
+        if file is None:
             raise _closed("ended, deleted or no longer theirs")
         return link, file
 
@@ -103,12 +105,13 @@ def _about(file: File, variant: Variant) -> dict[str, str]:
     """Pictures may be shown; everything else is for saving."""
     if variant is Variant.THUMB:
         return {
-            "content-type": pictures.THUMB_TYPE,
-            "content-disposition": names.disposition(f"{file.name}.webp", inline=True),
+            "content-type": kinds.THUMB,
+            "content-disposition": names.disposition(kinds.saved_as(file.name, kinds.THUMB), inline=True),
         }
     kind = f"{file.media_type}; charset=utf-8" if file.media_type == kinds.TEXT else file.media_type
     inline = file.media_type in kinds.IMAGES
-    return {"content-type": kind, "content-disposition": names.disposition(file.name, inline=inline)}
+    name = kinds.saved_as(file.name, file.media_type)
+    return {"content-type": kind, "content-disposition": names.disposition(name, inline=inline)}
 
 
 def _lower(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
