@@ -1,181 +1,219 @@
 /** Who is signed in, and requests that carry the session. In cookie mode no script ever sees a token. */
 
 /** @typedef {{sub: string, name: string, email: string}} User */
-/** @typedef {{signed_in: boolean, user?: User, csrf?: string, expires_in?: number}} Session */
 
+/** `signed_out`, `session_changed`, `unauthorized`, or `unavailable`: the session stands, try again later. */
 export class AuthError extends Error {
-  /** @param {string} code @param {number} [status] */
-  constructor(code, status) {
-    super(code);
+  /** @param {string} code @param {number} [status] @param {unknown} [cause] */
+  constructor(code, status, cause) {
+    super(code, {cause});
     this.code = code;
     this.status = status;
   }
 }
 
-/** `session-changed`, cancelable: this page shows somebody who has gone. Default: reload. */
+/** `session-changed` (cancelable; default: reload): whom this page shows has gone. `signed-out` comes before it. */
 export const events = new EventTarget();
 
-const page = globalThis.location;
-const local = /(^|\.)localhost$|^127\.|^\[::1\]$/.test(page.hostname);
-const port = local ? page.port || (page.protocol === 'https:' ? 443 : 80) : '';
-const CSRF = `__Host-bz${port}-csrf=`;
-const REPLAYED = 4 * 1024 * 1024; // larger bodies are not sent twice, so their session is renewed before
+const page = location;
+// The port is in the name on this machine's own hosts only.
+const CSRF = RegExp(`(?:^|; )__Host-bz(?:${page.port || (page.protocol === 'https:' ? 443 : 80)})?-csrf=([^;]+)`);
+const SIGNED_OUT = 'signed-out', OTHER = 'other-session';
 const channel = new BroadcastChannel('bartizan');
 
-/** @type {Promise<Session> | undefined} */ let asked;
-/** @type {Session | undefined} */ let session;
+/** @type {any} */ let asked, session, seen, timer, renewing, wake;
 /** @type {any} */ let extra = {};
-/** @type {any} */ let timer;
-let expires = 0;
-let stopped = false;
-/** @type {(() => void)[]} */ let waiting = [];
+let expires = 0, life = 0, pause = 0, fails = 0, stopped = false, quiet = false;
 
-/** @param {any} more what memory mode adds */
+/** What memory mode adds. @param {any} more */
 export const extend = more => { extra = more; };
 
-const cookie = () => document.cookie.split('; ').find(pair => pair.startsWith(CSRF))?.slice(CSRF.length);
-const left = () => expires - Date.now();
+const cookie = () => CSRF.exec(document.cookie)?.[1];
+const near = ms => expires - Date.now() <= Math.min(ms, life / 3);
+const unsafe = method => !/^(GET|HEAD|OPTIONS)$/i.test(method);
 
-/** @param {string} reason */
-function changed(reason) {
-  if (stopped) return;
+function changed(reason = cookie() ? OTHER : SIGNED_OUT, onward) {
+  if (stopped) return onward && page.replace(onward);
   stopped = true;
   clearTimeout(timer);
-  if (events.dispatchEvent(new CustomEvent('session-changed', {cancelable: true, detail: {reason}}))) page.reload();
-  else { asked = session = undefined; stopped = false; }
+  extra.take?.({});
+  channel.postMessage({});
+  const tell = name => events.dispatchEvent(new CustomEvent(name, {cancelable: true, detail: {reason}}));
+  if (reason === SIGNED_OUT) tell(reason);
+  const go = tell('session-changed');
+  if (onward) page.replace(onward);
+  else if (go) page.reload();
+  else {
+    asked = session = undefined;
+    stopped = false;
+  }
 }
 
-/** @param {number} seconds */
-function fresh(seconds) {
-  expires = Date.now() + seconds * 1000;
+function over(reason, answer) {
+  changed(reason);
+  return new AuthError(reason === SIGNED_OUT ? 'signed_out' : 'session_changed', answer?.status, answer);
+}
+
+function arm(ms) {
   clearTimeout(timer);
-  // before the end, at another moment in each tab
-  timer = setTimeout(() => refresh().catch(() => {}), Math.max(1000, seconds * (0.7 + 0.2 * Math.random()) * 1000));
-  waiting.splice(0).forEach(go => go());
+  timer = setTimeout(() => renewal().catch(() => {}), ms);
 }
 
-/** @returns {Promise<Session>} */
-async function ask() {
-  const answer = await globalThis.fetch('/bff/session', {headers: {Accept: 'application/json'}, cache: 'no-store'});
-  if (!answer.ok) throw new AuthError('unavailable', answer.status);
-  return answer.json();
+function fresh(seconds) {
+  life = seconds * 1e3;
+  expires = Date.now() + life;
+  fails = pause = 0;
+  arm(Math.max(1e3, life * (0.7 + 0.2 * Math.random())));
+  wake?.();
 }
 
-/** One request a page life. */
+async function call(path, csrf) {
+  const answer = await globalThis.fetch('/bff/' + path, {
+    method: csrf ? 'POST' : 'GET',
+    headers: {Accept: 'application/json', ...csrf && {'X-CSRF-Token': csrf}},
+    cache: 'no-store',
+    signal: AbortSignal.timeout(1e4),
+  }).catch(cause => { throw new AuthError('unavailable', 0, cause); });
+  if (answer.ok) return answer.json();
+  if (answer.status === 401) throw over(SIGNED_OUT, answer);
+  if (answer.status === 403) throw over(OTHER, answer);
+  throw new AuthError('unavailable', answer.status, answer);
+}
+
 function known() {
-  asked ??= ask().then(found => {
+  return asked ??= call('session').then(async found => {
     session = found;
-    if (found.signed_in && found.expires_in) fresh(found.expires_in);
+    seen = found.signed_in ? found.csrf : cookie();
+    if (found.signed_in) {
+      channel.postMessage({csrf: seen});
+      if (!extra.take) fresh(found.expires_in);
+      if (cookie() !== seen) { // lost: a renewal sets it again
+        quiet = true;
+        await renewal().finally(() => { quiet = false; });
+      }
+    }
     return found;
+  }).catch(error => {
+    asked = undefined;
+    throw error;
   });
-  asked.catch(() => { asked = undefined; });
-  return asked;
 }
 
 /** Who is signed in, or null. @returns {Promise<User | null>} */
 export const user = async () => (await known()).user ?? null;
 
 /** @param {string} [returnTo] a path of this site */
-export const login = (returnTo = page.pathname + page.search) => {
-  page.assign('/bff/login?return_to=' + returnTo);
+export const login = (returnTo = page.pathname + page.search) => page.assign('/bff/login?return_to=' + returnTo);
+
+/** In all tabs, and at the sign-on page, to which this page then goes. */
+export async function logout() {
+  const {csrf} = await known();
+  quiet = true; // the cookies go before the answer is here
+  const gone = await call('logout', csrf ?? '-').finally(() => { quiet = false; });
+  changed(SIGNED_OUT, gone.continue);
+}
+
+export const refresh = async () => {
+  if (!(await known()).signed_in) throw new AuthError('signed_out', 401);
+  return renewal();
 };
 
-/** Ends the session, in all tabs, and at the sign-on page, to which this page then goes. */
-export async function logout() {
-  const {csrf = ''} = await known();
-  const answer = await globalThis.fetch('/bff/logout', {method: 'POST', headers: {'X-CSRF-Token': csrf, Accept: 'application/json'}});
-  if (answer.status === 403) return changed('other-session');
-  if (!answer.ok) throw new AuthError('unavailable', answer.status);
-  stopped = true;
-  clearTimeout(timer);
-  channel.postMessage({out: 1});
-  page.replace((await answer.json()).continue);
+/** One for all tabs: who waits for the lock hears by the channel. */
+async function renewal(had = expires) {
+  if (expires !== had) return;
+  if (Date.now() < pause) throw new AuthError('unavailable', 503);
+  return renewing ??= new Promise((done, fail) => {
+    wake = done;
+    navigator.locks.request('bartizan', async () => {
+      if (stopped || expires !== had) return;
+      await renew();
+      await new Promise(go => setTimeout(go, 200)); // until they have heard
+    }).then(done, fail);
+  }).finally(() => { renewing = wake = undefined; });
 }
 
-/** Tabs that come at the same moment wait for the first one's answer. */
-export async function refresh() {
-  const {signed_in, csrf = ''} = await known();
-  if (!signed_in) throw new AuthError('signed_out', 401);
-  const had = expires;
-  for (let tries = 0; expires === had; tries++) {
-    const mine = await navigator.locks.request('bartizan', {ifAvailable: true}, lock => lock && renew(csrf));
-    if (mine !== null || tries > 5) return;
-    // Another tab is at it and tells by the channel; if it dies, we take our turn.
-    await new Promise(go => { waiting.push(go); setTimeout(go, 3000); });
-  }
-}
-
-async function renew(csrf) {
-  const answer = await globalThis.fetch('/bff/refresh', {method: 'POST', headers: {'X-CSRF-Token': csrf}});
-  if (answer.status === 401 || answer.status === 403) {
-    if (answer.status === 401) channel.postMessage({out: 1});
-    changed(answer.status === 401 ? 'signed-out' : 'other-session');
-    throw new AuthError('signed_out', answer.status);
-  }
-  if (!answer.ok) throw new AuthError('unavailable', answer.status);
-  const got = await answer.json();
-  extra.token?.(got);
+async function renew() {
+  const got = await call('refresh', seen).catch(error => {
+    if (!stopped) {
+      const wait = Math.min(6e4, 1e3 * 2 ** fails++) * (0.5 + Math.random() / 2);
+      pause = Date.now() + wait;
+      arm(wait);
+    }
+    throw error;
+  });
+  extra.take?.(got);
   fresh(got.expires_in);
-  channel.postMessage({csrf, for: got.expires_in, more: extra.share?.()});
-  return 1;
+  channel.postMessage({...got, csrf: seen});
 }
 
-/** @param {boolean} [surely] for bodies that cannot be sent twice */
-async function ready(surely) {
+async function ready(once) {
   const found = await known();
-  if (found.signed_in && (cookie() !== found.csrf || stopped)) {
-    changed(cookie() ? 'other-session' : 'signed-out');
-    throw new AuthError('session_changed');
+  if (stopped || cookie() !== seen) throw over();
+  if (found.signed_in && (once || extra.take) && near(once ? 6e4 : 5e3)) {
+    await renewal().catch(error => { if (stopped || near(0)) throw error; });
   }
-  if (found.signed_in && (surely || extra.headers) && left() < (surely ? 60e3 : 5e3)) await refresh();
   return found;
 }
 
-/** For requests not made by `fetch` below. @param {string} [method] @returns {Promise<Record<string, string>>} */
+const ours = method => ({...session?.csrf && unsafe(method) && {'X-CSRF-Token': session.csrf}, ...extra.headers?.()});
+
+/** For requests of other kinds. @param {string} [method] @returns {Promise<Record<string, string>>} */
 export async function headers(method = 'GET') {
-  const unsafe = !/^(GET|HEAD|OPTIONS)$/i.test(method);
-  const {csrf} = await ready(unsafe);
-  return {...(unsafe && csrf ? {'X-CSRF-Token': csrf} : {}), ...extra.headers?.()};
+  await ready(unsafe(method));
+  return ours(method);
+}
+
+const weigh = body => body.byteLength ?? (body.entries ? [...body].reduce((sum, [, value]) => sum + weigh(value), 0)
+  : body.size ?? body.length ?? Infinity);
+
+function send(sent) {
+  for (const [name, value] of Object.entries(ours(sent.method))) sent.headers.set(name, value);
+  return globalThis.fetch(sent);
 }
 
 /** @param {RequestInfo | URL} input @param {RequestInit} [init] */
 async function request(input, init) {
+  const once = weigh(init?.body ?? input.body ?? '') > 2 ** 22; // not sent twice
   const sent = new Request(input, init);
   if (new URL(sent.url).origin !== page.origin) return globalThis.fetch(sent);
-  const body = init?.body;
-  const size = body instanceof Blob ? body.size : body instanceof ArrayBuffer || ArrayBuffer.isView(body) ? body.byteLength
-    : typeof body === 'string' ? body.length : body instanceof URLSearchParams || body == null ? 0 : Infinity;
-  const unsafe = !/^(GET|HEAD|OPTIONS)$/.test(sent.method);
-  const found = await ready(size > REPLAYED);
-  if (unsafe && found.csrf) sent.headers.set('X-CSRF-Token', found.csrf);
-  for (const [name, value] of Object.entries(extra.headers?.() ?? {})) sent.headers.set(name, value);
-  const answer = await globalThis.fetch(sent);
-  if (found.signed_in && (answer.status === 401 || (answer.status === 403 && unsafe))) await recheck(true);
+  const again = once || sent.clone();
+  const {signed_in} = await ready(once);
+  const had = expires;
+  let answer = await send(sent);
+  if (answer.status === 401 && signed_in) {
+    await renewal(had);
+    if (!once) answer = await send(again);
+  }
+  if (answer.status === 401) throw new AuthError(signed_in ? 'unauthorized' : 'signed_out', 401, answer);
+  if (answer.status === 403 && unsafe(sent.method) && (await answer.clone().json().catch(() => 0))?.error === 'csrf') {
+    throw over(OTHER, answer);
+  }
   return answer;
 }
 export {request as fetch};
 
-/** Is the person whom this page shows still here? @param {boolean} [surely] ask the server too */
 async function recheck(surely) {
-  if (!session || stopped) return;
-  if (cookie() !== session.csrf) return changed(cookie() ? 'other-session' : 'signed-out');
+  if (!session || stopped || quiet) return;
+  if (cookie() !== seen) return changed();
   if (!surely) return;
-  const now = await ask().catch(() => session);
-  if (now?.csrf !== session?.csrf) changed(now?.signed_in ? 'other-session' : 'signed-out');
-  else if (now?.signed_in && left() < 5e3) refresh().catch(() => {});
+  const now = await call('session').catch(() => {});
+  if (!now || !session) return;
+  if (now.csrf !== session.csrf) changed(now.signed_in ? OTHER : SIGNED_OUT);
+  else if (now.signed_in && near(5e3)) renewal().catch(() => {});
 }
 
 channel.onmessage = ({data}) => {
-  if (data.out) { if (session?.signed_in) changed('signed-out'); }
-  else if (session && data.csrf === session.csrf) {
-    if (data.more) extra.token?.(data.more);
-    fresh(data.for);
+  if (!session || data.csrf !== seen) recheck();
+  else if (data.expires_in) {
+    extra.take?.(data);
+    fresh(data.expires_in);
   }
 };
-document.addEventListener('visibilitychange', () => { if (!document.hidden) recheck(true); });
+globalThis.cookieStore?.addEventListener('change', () => recheck());
+document.addEventListener('visibilitychange', () => document.hidden || recheck(true));
 addEventListener('pageshow', event => {
   if (!event.persisted || !session) return;
-  // out of the back-forward cache: nothing private may be seen again
-  if (cookie() !== session.csrf) { document.documentElement.hidden = true; page.reload(); }
-  else recheck(true);
+  if (cookie() === seen) return recheck(true);
+  document.documentElement.replaceChildren(); // nothing private is seen again
+  page.reload();
 });
