@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import socket
+import tempfile
+from pathlib import Path
 
 from bartizan.stack.home import Trouble
 
@@ -13,14 +17,30 @@ _TRIES = 100
 def choose(address: str, port: int, *, fixed: bool, word: str) -> int:
     """`port`, or the next free one where nobody fixed it. `word` is how to choose another."""
     wrong = taken(address, port)
-    if wrong is None:
+    if wrong is None and (reserve(port) or fixed):
         return port
     if fixed:
-        raise Trouble(_sentence(address, port, wrong, word))
+        raise Trouble(_sentence(address, port, wrong or errno.EADDRINUSE, word))
     for other in range(port + 1, min(port + _TRIES, 65536)):
-        if taken(address, other) is None:
+        if taken(address, other) is None and reserve(other):
             return other
     raise Trouble(f"The ports {port} to {port + _TRIES} of {address} are all in use. Choose another with {word}.")
+
+
+def reserve(port: int) -> bool:
+    """Some seconds lie between choosing and listening: two copies that start together must not choose the same.
+    The lock lives as long as this process; its descriptor is left open for that."""
+    path = Path(tempfile.gettempdir(), f"bz-{os.geteuid()}-port-{port}.lock")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:  # then the port itself decides, a little later
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return False
+    return True
 
 
 def taken(address: str, port: int) -> int | None:

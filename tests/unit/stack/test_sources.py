@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,14 @@ def test_passwords_are_made_anew_and_pass_the_rule() -> None:
     made = {people.new_password() for _ in range(50)}
     assert len(made) == 50
     assert all(fault(word) is None for word in made)
+
+
+def test_two_that_choose_at_the_same_moment_choose_differently() -> None:
+    """Neither listens yet. One lock a process would not show it, so the second asks from another process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    mine = ports.choose("127.0.0.1", port, fixed=False, word="--port")
+    code = f"from bartizan.stack import ports; print(ports.choose('127.0.0.1', {mine}, fixed=False, word='--port'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > mine
