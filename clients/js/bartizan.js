@@ -56,7 +56,10 @@ function over(reason, answer) {
 
 function arm(ms) {
   clearTimeout(timer);
-  timer = setTimeout(() => renewal().catch(() => {}), ms);
+  timer = setTimeout(() => {
+    pause = 0; // timers may come a moment early
+    renewal().catch(() => {});
+  }, ms);
 }
 
 function fresh(seconds) {
