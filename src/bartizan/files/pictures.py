@@ -1,4 +1,8 @@
-"""ASVS 5.2.6: images are measured before they are decoded, decoded before they are believed. Runs in a thread."""
+"""ASVS 5.2.6: images are measured before they are decoded, decoded before they are believed. Runs in a thread.
+
+The original stays byte for byte as it came, with what the camera wrote into it (the place too): its owner opens it, and
+apps that they gave the read scope. A thumbnail has nothing of that.
+"""
 
 from __future__ import annotations
 
