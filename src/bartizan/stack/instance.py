@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -75,6 +76,7 @@ def _at(home: Home, config: Path | None) -> Iterator[tuple[Effective, Postgres |
     except EngineTrouble as wrong:
         raise Trouble(str(wrong)) from None
     finally:
+        shutil.rmtree(home.sockets(), ignore_errors=True)  # nothing listens there any more
         home.unlock()
 
 
