@@ -64,9 +64,11 @@ def test_the_demos_clients(data: Path) -> None:
 
 
 def test_routes_become_the_gateways(data: Path) -> None:
-    api, views, spa = compiled.gateway(demo(data), ()).app_routes
-    assert api.access is views.access is Access.REQUIRED
-    assert api.cors_origins == ("http://print.localhost:8080",), "`clients` stands for their origins, exactly"
+    rows = {row.path: row for row in compiled.gateway(demo(data), ()).app_routes}
+    api, shared, views, spa = (rows[path] for path in ("/api/", "/api/shared", "/views/", "/"))
+    assert api.access is shared.access is views.access is Access.REQUIRED
+    assert api.cors_origins == ()
+    assert shared.cors_origins == ("http://print.localhost:8080",), "`clients` stands for their origins, exactly"
     assert views.csrf == "form"
     assert spa.access is Access.PUBLIC, "it must load before anybody can sign in"
     assert spa.to == "unix:/s/frontend.sock"
