@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.browser import steps
 from tests.browser.at_rest import AtRest
 from tests.browser.site import Site
@@ -34,6 +34,7 @@ def browser() -> Iterator[Browser]:
     flags = [*_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else _FLAGS
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=flags)
+        expect.set_options(timeout=steps.TINY)
         yield browser
         browser.close()
 
