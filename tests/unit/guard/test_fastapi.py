@@ -1,4 +1,4 @@
-"""The FastAPI guard around a real FastAPI app, where FastAPI is installed: included routers, mounts, its own pages."""
+"""The FastAPI guard around a real FastAPI app: included routers, mounts, its own pages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import asyncio
 import json
 from typing import Annotated, Any
 
-import pytest
+import fastapi
 
 from bartizan.guard.fastapi import Guard, Token
 from bartizan.guard.testing import Issuer
-
-fastapi: Any = pytest.importorskip("fastapi", reason="FastAPI is no dependency of ours")
 
 
 def call(app: Any, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> tuple[int, Any]:
