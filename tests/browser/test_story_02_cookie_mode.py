@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,7 +76,7 @@ def _photos(context: BrowserContext, site: Site) -> list[object]:
     return rows
 
 
-def _note_post(answer: Response, posted: list[int]) -> None:
+def _note_post(posted: list[int], answer: Response) -> None:
     if answer.request.method == "POST":
         posted.append(answer.status)
 
@@ -140,7 +141,7 @@ def test_a_form_on_another_site_and_on_a_sibling_changes_nothing(
             for host in ("evil.localhost", "evil.app.localhost"):
                 page = signed_in.new_page()
                 posted: list[int] = []
-                page.on("response", lambda answer, posted=posted: _note_post(answer, posted))
+                page.on("response", partial(_note_post, posted))
                 page.goto(f"{evil.origin(host)}/form")
                 page.wait_for_url(f"{site.app}/views/photos")
                 assert posted, (kind, host)

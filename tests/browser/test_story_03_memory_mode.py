@@ -66,4 +66,4 @@ def test_a_token_in_a_variable_and_nowhere_else(page: Page, memory_site: Site, t
 def test_a_required_page_says_that_this_mode_has_none(page: Page, memory_site: Site) -> None:
     steps.sign_up(page, memory_site, *steps.new_person())
     page.goto(f"{memory_site.app}/views/photos")
-    expect(page.locator("main")).to_contain_text("memory")
+    expect(page.locator("main")).to_contain_text("inside its own page")

@@ -91,6 +91,8 @@ def test_a_stolen_refresh_token_is_caught_and_only_its_session_ends(browser: Bro
     page = context.new_page()
     steps.sign_up(page, site, email, password)
     steps.connect_printshop(page, site)
+    page.goto(f"{site.app}/")
+    steps.landed(page, site)
     stolen = _jar(context, site)
     csrf = steps.cookies(context, site)["csrf"]["value"]
     token = steps.cookies(context, site)["at"]["value"]

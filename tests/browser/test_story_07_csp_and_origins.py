@@ -88,6 +88,8 @@ def test_a_form_of_an_injected_script_to_id_is_refused(browser: Browser, site: S
             site.id,
         )
     assert posted.value.status in (400, 401, 403)
+    page.wait_for_url(f"{site.id}/account/profile")
+    page.wait_for_load_state()
     page.goto(f"{site.id}/account")
     expect(page.locator("#name")).to_have_value("Test Person")
     context.close()
