@@ -63,5 +63,7 @@ def administrator(desk: Desk, handler: Handler) -> Endpoint:
 
 def _to_sign_in(request: Request) -> Response:
     """Then back to the page that was asked for; what a form said is not kept."""
-    path = request.url.path if request.method in ("GET", "HEAD") else "/" + request.url.path.split("/")[1]
+    path: str = request.scope["path"]  # not `request.url`, which fails on a query that is not UTF-8
+    if request.method not in ("GET", "HEAD"):
+        path = "/" + path.split("/")[1]
     return see_other(f"/signin?next={quote(path)}")

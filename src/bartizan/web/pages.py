@@ -105,7 +105,7 @@ class Pages:
     def failure(self, request: Request, failure: Failure) -> Response:
         """The error page; handed to `mount` as `page`."""
         usual = Stopped(_HEADINGS.get(failure.status, "We stopped here"), "")
-        stopped = self._stopped.get(request.url.path, usual) if failure.status in (400, 403) else usual
+        stopped = self._stopped.get(request.scope["path"], usual) if failure.status in (400, 403) else usual
         return self.render(
             request,
             "failure.html",

@@ -112,3 +112,23 @@ def test_signed_links_with_one_part_changed(house: House, at: int, piece: str, m
 def test_headers_of_a_download(house: House, asked: str, known: str, condition: str) -> None:
     headers = {"Range": asked, "If-None-Match": known, "If-Range": condition, "Origin": known}
     house.refused(house.drawer.call("GET", house.file["url"], headers=headers), 200, 206, 304, 416)
+
+
+@pytest.mark.parametrize("query", ["\xe4", "limit=\xe4", "before=\xc3\x28", "x=/\xff"])
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_queries_that_are_not_utf8(house: House, query: str, accept: str) -> None:
+    file = house.file["id"]
+    for method, path in (
+        ("GET", "/files"),
+        ("GET", f"/files/{file}/link"),
+        ("DELETE", f"/files/{file}x"),
+        ("GET", "/"),
+    ):
+        headers = {"accept": accept, "sec-fetch-mode": "navigate"}
+        house.refused(house.drawer.call(method, f"{path}?{query}", house.ada, headers=headers), 200)
+    house.refused(house.drawer.call("POST", f"/files?{query}", house.ada, body=b""), 200)
+    assert house.drawer.call("GET", f"{house.file['url']}?{query}", headers={"accept": accept}).status in (
+        200,
+        400,
+        404,
+    )
