@@ -26,8 +26,9 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One a module and not one a session: while Playwright is up its loop runs in this thread, and no other can."""
     path = shutil.which("chromium")
     assert path, "the stories need Debian's Chromium: apt-get install chromium"
     # Chromium's own sandbox does not start under root; the pages are ours.

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from bartizan.stack.child import Probe
 
@@ -36,8 +36,21 @@ def http(path: Path, target: str) -> Probe:
     return probe
 
 
+def place_of(url: str) -> str:
+    """Where a store listens, without the secrets of its URL: "unix:/path" or "tcp://host:port"."""
+    parts = urlsplit(url)
+    database = parts.scheme.startswith("postgres")
+    port = parts.port or (5432 if database else 6379)
+    host = parts.hostname or parse_qs(parts.query).get("host", [""])[0]
+    if parts.scheme.startswith("unix"):
+        return f"unix:{parts.path}"
+    if host.startswith("/"):
+        return f"unix:{host}/.s.PGSQL.{port}"
+    return f"tcp://{host or 'localhost'}:{port}"
+
+
 def reachable(to: str) -> Callable[[], bool]:
-    """Does the user's app take a connection?"""
+    """Does what we did not start, the user's app or store, take a connection?"""
 
     def ask() -> bool:
         parts = urlsplit(to)

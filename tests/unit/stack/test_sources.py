@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bartizan.stack import people, ports, sources
+from bartizan.stack import people, ports, probes, sources
 from bartizan.stack.check import check
 from bartizan.stack.home import Trouble
 from bartizan.stack.origins import origins
@@ -104,3 +104,17 @@ def test_two_that_choose_at_the_same_moment_choose_differently() -> None:
     code = f"from bartizan.stack import ports; print(ports.choose('127.0.0.1', {mine}, fixed=False, word='--port'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) > mine
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://bz:secret@db.example:6432/bz", "tcp://db.example:6432"),
+        ("postgresql://bz:secret@db.example/bz", "tcp://db.example:5432"),
+        ("postgresql://bz:secret@/bz?host=/run/pg", "unix:/run/pg/.s.PGSQL.5432"),
+        ("valkey://:secret@cache.example/0", "tcp://cache.example:6379"),
+        ("unix:///run/valkey.sock?db=0", "unix:/run/valkey.sock"),
+    ],
+)
+def test_the_place_of_a_store_tells_no_secret(url: str, place: str) -> None:
+    assert probes.place_of(url) == place
