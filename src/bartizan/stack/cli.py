@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Trouble
@@ -346,6 +346,8 @@ def main() -> None:
     except (Trouble, BrokenConfig) as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(1)
+    except CycloptsError:  # it has said what is wrong; its trace would bury that
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(code if isinstance(code, int) else 0)

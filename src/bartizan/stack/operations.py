@@ -22,7 +22,7 @@ from bartizan.model.store import Records
 from bartizan.model.users import User
 from bartizan.protocol.secrets import fingerprint, new_secret, uuid7
 from bartizan.stack import compile as compiled
-from bartizan.stack.check import GRANTS, bad_redirect
+from bartizan.stack.check import GRANTS, OIDC_SCOPES, bad_redirect
 from bartizan.stack.home import Trouble
 from bartizan.stack.instance import Instance
 from bartizan.stack.people import new_password
@@ -125,6 +125,10 @@ async def create_client(instance: Instance, new: NewClient) -> Row:
     for grant in new.grants:
         if grant not in GRANTS:
             raise Trouble(f"--grant: {grant!r} is none of {', '.join(GRANTS)}.")
+    known = (*OIDC_SCOPES, *instance.at.config.auth.scopes)
+    for scope in new.scopes:
+        if scope not in known:
+            raise Trouble(f"--scope: {scope!r} is none of {', '.join(known)}. Yours are named under [auth.scopes].")
     grants = new.grants or (("client_credentials",) if kind is Kind.AGENT else ("authorization_code", "refresh_token"))
     if "authorization_code" in grants and not new.redirect_uris:
         raise Trouble("--redirect-uri is missing: where may a code be sent?")
