@@ -87,7 +87,7 @@ def test_the_name(account: PagesHouse) -> None:
 
 
 def test_a_new_address_counts_once_its_link_is_used_by_its_person(account: PagesHouse) -> None:
-    account.submit("/account", "/account/profile", email="ada@new.example")
+    account.submit("/account", "/account/profile", email="ada@new.example", password=PASSWORD)
     assert account.tables.users[USER.id].email == USER.email
     link = account.mailed_path()
     account.get(link)
@@ -102,8 +102,19 @@ def test_a_new_address_counts_once_its_link_is_used_by_its_person(account: Pages
     assert (told.to, told.subject) == (USER.email, "Your e-mail address was changed")
 
 
+def test_a_copied_session_does_not_become_the_account(account: PagesHouse) -> None:
+    """Who has the address can set a password: so a new address needs the password, and it cannot be guessed here."""
+    for typed in ("", "wrong", *("guess",) * 8):
+        answer = account.submit("/account", "/account/profile", email="thief@example.test", password=typed)
+        assert (answer.status, account.tables.jobs) == (400, [])
+    assert "That is not your password now." in answer.text
+    answer = account.submit("/account", "/account/profile", email="thief@example.test", password=PASSWORD)
+    assert (answer.status, account.tables.jobs) == (400, [])
+    assert "Too many tries." in answer.text
+
+
 def test_an_address_of_somebody_else_looks_the_same(account: PagesHouse) -> None:
-    answer = account.submit("/account", "/account/profile", email=BOB.email)
+    answer = account.submit("/account", "/account/profile", email=BOB.email, password=PASSWORD)
     assert answer.header("location") == "/account?said=mailed#profile"
     (mail,) = account.deliver()
     assert (mail.to, mail.subject) == (BOB.email, "You already have an account")

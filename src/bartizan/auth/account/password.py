@@ -18,7 +18,7 @@ LIMIT = "password.change"
 
 async def change(visit: Visit) -> Response:
     fields = await visit.fields()
-    fault = await _wrong(visit, fields.get("current")) or _weak(visit, fields.get("new"))
+    fault = await wrong(visit, fields.get("current"), "current-password") or _weak(visit, fields.get("new"))
     if fault is not None:
         return await view.page(visit, section=SECTION, fault=fault)
     ports, user = visit.desk.ports, visit.user
@@ -32,20 +32,21 @@ async def change(visit: Visit) -> Response:
         await records.jobs.enqueue(told)
         # A fresh proof: this browser's session gets a new secret, and a copied cookie of it is worth nothing.
         signed_in = await sso.start_session(records, user, visit.request, ports, visit.desk.settings)
-    await attempts.forgive(ports, LIMIT, str(user.id))
     return with_cookies(see_other("/account?said=password#sign-in"), (signed_in.set_cookie,))
 
 
-async def _wrong(visit: Visit, current: str) -> Fault | None:
+async def wrong(visit: Visit, typed: str, field: str) -> Fault | None:
+    """The proof that it is the person, and not who found or copied the session. `field`: the input's id."""
     ports, user = visit.desk.ports, visit.user
     again = await attempts.take(ports, Try(LIMIT, str(user.id), attempts.PASSWORD_BY_IDENTIFIER))
     if again is not None:
-        return Fault("Too many tries.", f"It works again at {again:%H:%M} UTC.", "current-password")
+        return Fault("Too many tries.", f"It works again at {again:%H:%M} UTC.", field)
     async with ports.store.reading() as records:
         stored = await records.users.password_hash(user.id)
-    if await ports.passwords.verify(stored, current[: passwords.LONGEST]):
-        return None
-    return Fault("That is not your password now.", "Type it again. Nothing was changed.", "current-password")
+    if not await ports.passwords.verify(stored, typed[: passwords.LONGEST]):
+        return Fault("That is not your password now.", "Type it again. Nothing was changed.", field)
+    await attempts.forgive(ports, LIMIT, str(user.id))
+    return None
 
 
 def _weak(visit: Visit, new: str) -> Fault | None:

@@ -1,11 +1,15 @@
-"""Name and e-mail. A new address counts once the link sent there is opened; the old one is told."""
+"""Name and e-mail. A new address counts once the link sent there is opened; the old one is told.
+
+Who has the address can set a new password, so a new one needs the password (ASVS 7.5.1): a session that was found open
+or copied must not become the account.
+"""
 
 from __future__ import annotations
 
 from starlette.responses import Response
 
 from bartizan.auth import attempts, links, trace
-from bartizan.auth.account import view
+from bartizan.auth.account import password, view
 from bartizan.auth.attempts import Try
 from bartizan.auth.door import Visit
 from bartizan.auth.say import email_fault, name_fault
@@ -22,6 +26,8 @@ async def save(visit: Visit) -> Response:
     fields = await visit.fields()
     name, email = fields.get("name").strip(), fields.get("email").strip()
     fault = name_fault(name) or email_fault(email)
+    if fault is None and email != visit.user.email:
+        fault = await password.wrong(visit, fields.get("password"), "profile-password")
     if fault is not None:
         return await view.page(visit, section=SECTION, fault=fault, name=name, email=email)
     if name != visit.user.name:
