@@ -60,8 +60,10 @@ class PostgresUsers:
         return found
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
+        """With it dies every link that was to set one: whoever asked for it, it is not needed, or not theirs."""
         await self._connection.execute(
             """
+            WITH dead AS (DELETE FROM links WHERE user_id = $1 AND kind = 'reset' AND used_at IS NULL)
             INSERT INTO credentials (user_id, password, changed_at) VALUES ($1, $2, now())
             ON CONFLICT (user_id) DO UPDATE SET password = excluded.password, changed_at = excluded.changed_at
             """,
@@ -73,7 +75,8 @@ class PostgresUsers:
         await self._connection.execute("UPDATE users SET name = $2 WHERE id = $1", user_id, name)
 
     async def set_email(self, user_id: UUID, email: str, *, verified: bool) -> bool:
-        """The unique key decides between two who want it; the savepoint keeps the caller's transaction whole."""
+        """The unique key decides between two who want it; the savepoint keeps the caller's transaction whole. What
+        was mailed to the address before, to set a password or another address, opens nothing any more."""
         try:
             async with self._connection.transaction():
                 await self._connection.execute(
@@ -82,6 +85,10 @@ class PostgresUsers:
                     identifier_key(email),
                     email.strip(),
                     verified,
+                )
+                await self._connection.execute(
+                    "DELETE FROM links WHERE user_id = $1 AND kind IN ('reset', 'email', 'verify') AND used_at IS NULL",
+                    user_id,
                 )
         except UniqueViolationError:
             return False

@@ -90,7 +90,7 @@ def test_sign_up_verify_change_reset(house: RealHouse) -> None:
     assert house.get(link).status == 410
     assert house.submit("/account", "/account/profile", name="Dana H.").status == 303
     assert 'value="Dana H."' in house.get("/account").text
-    assert house.submit("/account", "/account/profile", email="dana@new.example").status == 303
+    assert house.submit("/account", "/account/profile", email="dana@new.example", password=PASSWORD).status == 303
     link = house.newest_link()
     assert house.submit(link, link).header("location") == "/account?said=email#profile"
     house.other_browser()
@@ -99,6 +99,31 @@ def test_sign_up_verify_change_reset(house: RealHouse) -> None:
     assert house.submit(link, link, password=CHANGED).header("location") == "/signin?said=password"
     assert house.enter("dana@new.example", PASSWORD).status == 400
     assert house.enter("dana@new.example", CHANGED).status == 303
+
+
+def test_a_mailed_reset_dies_with_the_password_or_the_address_it_was_for(house: RealHouse) -> None:
+    """Somebody read along in the mailbox: after the person has acted, what lies there opens nothing."""
+    user = house.person(email="dana@example.test")
+    links = []
+    for _ in range(2):
+        house.submit("/reset", "/reset", identifier=user.email)
+        links.append(house.newest_link())
+    assert house.submit(links[1], links[1], password=CHANGED).header("location") == "/signin?said=password"
+    assert house.get(links[0]).status == 410, "the other link of two"
+
+    house.submit("/reset", "/reset", identifier=user.email)
+    link = house.newest_link()
+    house.enter(user.email, CHANGED)
+    form = {"current": CHANGED, "new": PASSWORD}
+    assert house.submit("/account", "/account/password", **form).status == 303
+    assert house.get(link).status == 410, "the password was changed since"
+
+    house.submit("/reset", "/reset", identifier=user.email)
+    link = house.newest_link()
+    house.submit("/account", "/account/profile", email="dana@new.example", password=PASSWORD)
+    change = house.newest_link()
+    assert house.submit(change, change).header("location") == "/account?said=email#profile"
+    assert house.get(link).status == 410, "it lies in the mailbox of the old address"
 
 
 def test_an_address_that_has_an_account_and_the_limits_without_a_cache(house: RealHouse) -> None:
