@@ -18,6 +18,7 @@ from bartizan.protocol.oauth.credentials import NONE, Presented
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.refusal import Refused, Unavailable
 from bartizan.protocol.secrets import Ring
+from bartizan.protocol.web import privacy
 
 _NOBODY = bytes(32)  # compared with where there is no secret; no SHA-256 is known to give it
 _NOTED = Limit(30, 60)  # events of refused clients, per address: more would only fill the table
@@ -71,7 +72,7 @@ async def _refuse(client: Client | None, fault: str, server: AuthServer, trace: 
     ports.meter.count("client_refused")
     known = client.id if client is not None else None
     try:
-        counted = await ports.limits.hit("client.refused", trace.address, _NOTED)
+        counted = await ports.limits.hit("client.refused", privacy.counted(trace.address), _NOTED)
         noted = counted.allowed
     except Unavailable:
         noted = True

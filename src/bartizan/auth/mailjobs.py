@@ -27,6 +27,7 @@ def rows(settings: AuthSettings, store: Store, ring: KeyRing, mailer: Mailer) ->
         "email_changed": office.email_changed,
         "password_changed": office.password_changed,
         "theft": office.theft,
+        "none": office.none,
     }
     return tuple(JobRow(kind=f"mail.{name}", run=run) for name, run in runs.items())
 
@@ -85,6 +86,9 @@ class _Office:
         if session is not None:
             facts[1:1] = [("Device", session.device), ("Network", session.network)]
         await self._send("theft", job, user.email, name=user.name, app=app, when=f"at {clock(at)}", facts=facts)
+
+    async def none(self, job: Job) -> None:
+        """A reset for an address without an account: enqueued like any other, so that asking takes as long."""
 
     async def _link(self, job: Job, kind: str) -> Link | None:
         async with self._store.reading() as records:

@@ -96,6 +96,15 @@ def test_too_many_tries_are_limited_whoever_it_is_and_wherever_the_count_is(
     assert len(house.passwords.verified) == 10
 
 
+def test_tries_from_one_network_count_together_however_many_addresses_it_has(house: PagesHouse) -> None:
+    """G13: a subscriber has 2⁶⁴ IPv6 addresses."""
+    form = {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": WRONG}
+    for host in ("2001:db8:7:7::1", "2001:db8:7:7:2:3:4:5"):
+        house.send("/signin", form, **{"x-forwarded-for": host})
+    counted = {who: count for (what, who), count in house.limits.counts.items() if what == "signin.address"}
+    assert counted == {"2001:db8:7:7::/64": 2}
+
+
 def test_a_flood_of_tries_is_not_a_flood_of_events(house: PagesHouse) -> None:
     for _ in range(20):
         house.send("/signin", {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": WRONG})

@@ -180,6 +180,18 @@ def test_reset_says_nothing_about_who_has_an_account(house: PagesHouse) -> None:
     assert [mail.to for mail in house.deliver()] == [USER.email]
 
 
+def test_asking_for_a_reset_does_the_same_work_for_everybody(house: PagesHouse) -> None:
+    """A job more for an account that exists is a statement more before the answer: that can be timed."""
+    for number, email in enumerate((USER.email, "nobody@example.test"), start=1):
+        house.submit("/reset", "/reset", identifier=email)
+        assert (len(house.tables.links), len(house.tables.jobs)) == (number, number)
+        house.other_browser()
+    house.submit("/reset", "/reset", identifier="nobody@else.example")
+    before = len(house.tables.jobs)
+    house.submit("/check-mail", "/check-mail")
+    assert len(house.tables.jobs) == before + 1, "sent again: likewise"
+
+
 def test_the_first_administrator(house: PagesHouse) -> None:
     link = house.setup_path()
     house.get(link)

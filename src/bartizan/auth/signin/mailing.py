@@ -15,13 +15,15 @@ from bartizan.model.job import Job
 from bartizan.model.store import Records
 from bartizan.model.users import User, identifier_key
 from bartizan.protocol.refusal import Refused
+from bartizan.protocol.web import privacy
 from bartizan.web import caller
 from bartizan.web.pages import see_other
 
 MINUTES = 30
-# A link of this kind opens nothing: its row stands where another would, so that both ways do the same work.
+# A link of this kind opens nothing: its row and its job stand where others would, so that both ways do the same work
+# while somebody waits for the answer (a job more or less could be measured).
 NO_LINK = "none"
-MAILS = {"verify": "mail.verify", "reset": "mail.reset", "already": "mail.already"}
+MAILS = {"verify": "mail.verify", "reset": "mail.reset", "already": "mail.already", NO_LINK: "mail.none"}
 
 
 async def limit(desk: Desk, request: Request, email: str) -> None:
@@ -29,7 +31,7 @@ async def limit(desk: Desk, request: Request, email: str) -> None:
     again = await attempts.take(
         desk.ports,
         Try("mail.identifier", identifier_key(email), attempts.MAIL_BY_IDENTIFIER),
-        Try("mail.address", caller.address(request), attempts.MAIL_BY_ADDRESS),
+        Try("mail.address", privacy.counted(caller.address(request)), attempts.MAIL_BY_ADDRESS),
     )
     if again is not None:
         tell = f"We sent as many mails as we do in an hour. It works again at {again:%H:%M} UTC."
@@ -44,9 +46,7 @@ def link(desk: Desk, kind: str, user: User | None, detail: dict[str, str]) -> Li
 
 async def send(desk: Desk, records: Records, made: Link) -> None:
     """The mail is enqueued in this transaction; the job names the row, so no address lies in the queue."""
-    kind = MAILS.get(made.kind)
-    if kind is not None:
-        await records.jobs.enqueue(Job(id=desk.new_id(), kind=kind, detail={"link": str(made.id)}))
+    await records.jobs.enqueue(Job(id=desk.new_id(), kind=MAILS[made.kind], detail={"link": str(made.id)}))
 
 
 def to_check_mail(desk: Desk, what: str, email: str, made: Link) -> Response:

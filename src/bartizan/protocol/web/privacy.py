@@ -19,6 +19,19 @@ def mask(address: str) -> str:
     return UNKNOWN
 
 
+def counted(address: str) -> str:
+    """Whom a limit counts: one IPv4 address, or an IPv6 /64, of which one subscriber has 2⁶⁴ addresses (G13).
+
+    For counting in memory only: it is not masked enough to be kept.
+    """
+    match _address(address):
+        case IPv4Address() as v4:
+            return str(v4)
+        case IPv6Address() as v6:
+            return str(IPv6Network((int(v6), 64), strict=False))
+    return UNKNOWN
+
+
 def address_hash(key: bytes, address: str) -> bytes:
     """HMAC under the key of the day, which is destroyed: a fixed salt could be undone by trying all 2³² addresses."""
     parsed = _address(address)

@@ -121,6 +121,21 @@ def test_masks(address: str, network: str) -> None:
     assert privacy.mask(address) == network
 
 
+@pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::4", "2001:db8:1:3::/64"),
+        ("garbage", "unknown"),
+    ],
+)
+def test_a_subscriber_counts_once_however_many_addresses_it_has(address: str, who: str) -> None:
+    assert privacy.counted(address) == who
+
+
 @given(st.ip_addresses())
 def test_the_mask_hides_and_holds(address: object) -> None:
     text = str(address)

@@ -18,6 +18,7 @@ from bartizan.auth.signin.mailing import mail_again
 from bartizan.model.event import Event
 from bartizan.model.route import Route, Who
 from bartizan.model.users import User, identifier_key
+from bartizan.protocol.web import privacy
 from bartizan.web import caller
 from bartizan.web.pages import see_other
 
@@ -74,7 +75,7 @@ class Enter:
 
     async def _take_a_try(self, entry: Entry) -> datetime | None:
         ports = self._desk.ports
-        who, address = identifier_key(entry.identifier[:LONGEST_EMAIL]), caller.address(entry.request)
+        who, address = identifier_key(entry.identifier[:LONGEST_EMAIL]), privacy.counted(caller.address(entry.request))
         again = await attempts.take(
             ports,
             Try(BY_IDENTIFIER, who, attempts.PASSWORD_BY_IDENTIFIER),
