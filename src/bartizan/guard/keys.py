@@ -3,6 +3,9 @@
 One thread a process reads the feed, a long poll of at most 2 s. It starts at the first request, not at import: a thread
 from before a fork is dead in the workers. The first request fetches in line, within a second. A feed that was not
 confirmed for 10 s means 503: nothing fails open.
+
+The feed names the published keys. One that has left it is dropped in that moment, and one that is new is fetched at
+once, however lately a stranger's unknown `kid` had them fetched: a key that leaked is replaced within two seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ _POLL = 4.0  # seconds: the long poll's 2 and some for the way
 _PAUSE = 0.5  # after a failure
 _BREATH = 0.25  # between polls that are answered at once
 _KEYS_EVERY = 300.0  # a key is published well before it signs
-_KEYS_AGAIN = 5.0  # at most this often for an unknown kid: anybody can send one
+_KEYS_AGAIN = 5.0  # at most this often for a request's unknown kid: anybody can send one
 _ALL_EVERY = 600.0  # the whole list again, so that what has left it leaves us
 _ANSWER_LIMIT = 4 * 1024 * 1024
 
@@ -66,12 +69,12 @@ class Watch:
 
     def _reset(self) -> None:
         self._held = Held(KeySet({}), frozenset())
-        self._kids: frozenset[str] | None = None  # what the feed says is published, where it says so
         self._published: frozenset[str] = frozenset()
         self._cursor = 0
         self._seen = 0.0  # `iat` of the last confirmed feed
         self._keys_at = float("-inf")  # when they were read
         self._keys_tried = float("-inf")
+        self._wanted, self._wanted_wait, self._wanted_after = "", 0.0, 0.0  # what the feed last had us fetch keys for
         self._all_at = float("-inf")
 
     @property
@@ -132,18 +135,23 @@ class Watch:
 
     def poll(self) -> None:
         """One round: the keys when they are due, then what was ended since."""
-        if self._keys_are_due():
-            self._read_keys(_POLL)
-        try:
-            self._read_feed(_POLL)
-        except UnknownKey:  # signed by a key that we have not seen published
-            if self.refetched() is None:
-                raise
+        if self._monotonic() - self._keys_at > _KEYS_EVERY:
+            self._read_keys_in_turn(_POLL)
+        self._read_feed(_POLL)
 
-    def _keys_are_due(self) -> bool:
-        age = self._monotonic() - self._keys_at
-        withdrawn = self._kids is not None and self._kids != self._published
-        return age > _KEYS_EVERY or (withdrawn and age > 1)
+    def _read_keys_in_turn(self, timeout: float) -> None:
+        """After a request that fetches them now: an older answer must not come in last."""
+        with self._fetching_keys:
+            self._read_keys(timeout)
+
+    def _may_ask(self, what: str) -> bool:
+        """At once for what is new, then less and less often: an issuer that never publishes it is not pressed."""
+        now = self._monotonic()
+        if what == self._wanted and now < self._wanted_after:
+            return False
+        self._wanted_wait = min(2 * self._wanted_wait, _KEYS_AGAIN) if what == self._wanted else _BREATH
+        self._wanted, self._wanted_after = what, now + self._wanted_wait
+        return True
 
     def _read_keys(self, timeout: float) -> None:
         self._keys_tried = self._monotonic()
@@ -160,17 +168,14 @@ class Watch:
         started = self._monotonic()
         whole = started - self._all_at > _ALL_EVERY
         after = 0 if whole else self._cursor
-        claims = jose.verify(
-            self._fetch(f"{FEED_PATH}?after={after}", timeout).decode("ascii", "replace").strip(),
-            self._held.keys,
-            algorithms=tuple(jose.ALGORITHMS),
-            typ="ended+jwt",
-            issuer=self.issuer,
-            audience=None,
-            now=int(self._clock()),
-            max_age=UNSEEN,
-            limit=_ANSWER_LIMIT,
-        )
+        body = self._fetch(f"{FEED_PATH}?after={after}", timeout).decode("ascii", "replace").strip()
+        try:
+            claims = self._verified(body)
+        except UnknownKey as unknown:  # signed by a key that we have not seen published
+            if not self._may_ask(unknown.kid):
+                raise
+            self._read_keys_in_turn(timeout)
+            claims = self._verified(body)
         gids, cursor, iat, kids = (claims.get(name) for name in ("gids", "cursor", "iat", "kids"))
         if not isinstance(gids, list) or not isinstance(cursor, int) or not isinstance(iat, int | float):
             raise InvalidToken("the feed has no gids or no cursor")
@@ -187,8 +192,31 @@ class Watch:
             with self._swapping:
                 self._held = Held(self._held.keys, ended)
         self._cursor = cursor
-        self._kids = frozenset(str(kid) for kid in kids) if isinstance(kids, list) else None
         self._seen = min(float(iat), self._clock())
+        if isinstance(kids, list):
+            self._follow(frozenset(str(kid) for kid in kids), timeout)
+
+    def _verified(self, feed: str) -> jose.Claims:
+        return jose.verify(
+            feed,
+            self._held.keys,
+            algorithms=tuple(jose.ALGORITHMS),
+            typ="ended+jwt",
+            issuer=self.issuer,
+            audience=None,
+            now=int(self._clock()),
+            max_age=UNSEEN,
+            limit=_ANSWER_LIMIT,
+        )
+
+    def _follow(self, kids: frozenset[str], timeout: float) -> None:
+        """What is published now: a withdrawn key goes without a further question, a new one is fetched."""
+        with self._swapping:
+            kept = {kid: key for kid, key in self._held.keys.by_kid.items() if kid in kids}
+            if kept.keys() != self._held.keys.by_kid.keys():
+                self._held = Held(KeySet(kept), self._held.ended)
+        if kids != self._published and self._may_ask(" ".join(sorted(kids))):
+            self._read_keys_in_turn(timeout)
 
 
 class _Fetcher:

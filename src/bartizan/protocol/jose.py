@@ -45,6 +45,10 @@ class InvalidToken(Exception):  # noqa: N818 - a refusal
 class UnknownKey(InvalidToken):
     """No held key has this `kid`: who holds the keys may fetch them again, within a limit."""
 
+    def __init__(self, kid: str) -> None:
+        super().__init__("kid is unknown")
+        self.kid = kid
+
 
 class _Algorithm(msgspec.Struct, frozen=True):
     kty: str
@@ -244,7 +248,7 @@ def _key_for(header: Claims, keys: KeySet, algorithms: tuple[str, ...], typ: str
         raise InvalidToken("kid is missing")
     key = keys.by_kid.get(kid)
     if key is None:
-        raise UnknownKey("kid is unknown")
+        raise UnknownKey(kid)
     if key.alg != alg:
         raise InvalidToken("alg is not the key's own")
     return key

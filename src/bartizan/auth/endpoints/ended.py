@@ -3,7 +3,8 @@
 A reader waits here until something new has ended, but not for long. All who wait in a process share one look at the
 database, four times a second; when nobody waits, nobody looks. Pages overlap by 60 s and the cursor is the database's
 second, so what is new to a reader is: a gid that this process first saw in the second of the reader's cursor or later.
-The feed also names the published keys, so that a key withdrawn ends all that it signed by the same path.
+The feed also names the published keys, so that a key withdrawn ends all that it signed by the same path; a change of
+these is new in the same way, also to a reader that was not waiting when it came.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ class Watch:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
         self._first_seen: dict[str, int] = {}  # gid → the database's second in which we saw it first
+        self._kids: tuple[str, ...] = ()
+        self._kids_since = 0  # the database's second in which we first saw these keys published
         self._cursor = 0
         self._looked_at = -LOOK_EVERY
         self._looking = asyncio.Lock()
@@ -65,11 +68,10 @@ class Watch:
     async def until_new(self, after: int) -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + LONGEST_WAIT
-        kids = await self._server.keys.kids()
         while loop.time() < until:
             await self._look()
-            newest = max(self._first_seen.values(), default=0)
-            if newest > after or kids != await self._server.keys.kids():
+            newest = max((self._kids_since, *self._first_seen.values()))
+            if newest > after:
                 return
             await asyncio.sleep(LOOK_EVERY)
             if newest == after:  # of the same second: perhaps told already. A pause, so that this second spins nobody.
@@ -80,13 +82,16 @@ class Watch:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at < LOOK_EVERY:
                 return
+            kids = await self._server.keys.kids()
             async with self._server.ports.store.reading() as records:
                 page = await records.ended.after(self._cursor)
             self._looked_at = now
-            self._remember(page)
+            self._remember(page, kids)
 
-    def _remember(self, page: EndedPage) -> None:
+    def _remember(self, page: EndedPage, kids: tuple[str, ...]) -> None:
         self._cursor = page.cursor
+        if kids != self._kids:
+            self._kids, self._kids_since = kids, page.now
         kept = {gid: second for gid, second in self._first_seen.items() if second > page.now - KEPT_SECONDS}
         self._first_seen = dict.fromkeys(page.gids, page.now) | kept
 
