@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -33,39 +34,34 @@ class Photo(Struct, frozen=True):
 
 
 class Photos:
-    """One connection a thread: SQLite's own locks do the rest."""
+    """A connection a call, closed again: it costs some microseconds, and no thread keeps one."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = path
-        self._threads = threading.local()
-        self._connection().executescript(_SCHEMA)
+        with self._connected() as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
 
     def of(self, owner: str, limit: int = 200) -> list[Photo]:
-        rows = self._connection().execute(
-            f"SELECT {_COLUMNS} FROM photos WHERE owner = ? ORDER BY number DESC LIMIT ?",  # noqa: S608 - constant names
-            (owner, limit),
-        )
-        return [Photo(*row) for row in rows]
+        query = f"SELECT {_COLUMNS} FROM photos WHERE owner = ? ORDER BY number DESC LIMIT ?"  # noqa: S608 - constants
+        with self._connected() as connection:
+            return [Photo(*row) for row in connection.execute(query, (owner, limit))]
 
     def count(self, owner: str) -> int:
-        (number,) = self._connection().execute("SELECT count(*) FROM photos WHERE owner = ?", (owner,)).fetchone()
+        with self._connected() as connection:
+            (number,) = connection.execute("SELECT count(*) FROM photos WHERE owner = ?", (owner,)).fetchone()
         return int(number)
 
     def one(self, owner: str, photo_id: str) -> Photo | None:
-        row = (
-            self._connection()
-            .execute(
-                f"SELECT {_COLUMNS} FROM photos WHERE owner = ? AND id = ?",  # noqa: S608 - constant names
-                (owner, photo_id),
-            )
-            .fetchone()
-        )
+        query = f"SELECT {_COLUMNS} FROM photos WHERE owner = ? AND id = ?"  # noqa: S608 - constant names
+        with self._connected() as connection:
+            row = connection.execute(query, (owner, photo_id)).fetchone()
         return Photo(*row) if row else None
 
     def add(self, owner: str, title: str, file_id: UUID | None) -> Photo:
         photo_id = str(uuid4())
-        with self._connection() as connection:
+        with self._connected() as connection:
             connection.execute(
                 "INSERT INTO photos (id, owner, title, file_id) VALUES (?, ?, ?, ?)",
                 (photo_id, owner, title, str(file_id) if file_id else None),
@@ -75,21 +71,17 @@ class Photos:
         return photo
 
     def rename(self, owner: str, photo_id: str, title: str) -> bool:
-        with self._connection() as connection:
-            done = connection.execute(
-                "UPDATE photos SET title = ? WHERE owner = ? AND id = ?", (title, owner, photo_id)
-            )
-        return done.rowcount == 1
+        return self._changed("UPDATE photos SET title = ? WHERE owner = ? AND id = ?", (title, owner, photo_id))
 
     def delete(self, owner: str, photo_id: str) -> bool:
-        with self._connection() as connection:
-            done = connection.execute("DELETE FROM photos WHERE owner = ? AND id = ?", (owner, photo_id))
-        return done.rowcount == 1
+        return self._changed("DELETE FROM photos WHERE owner = ? AND id = ?", (owner, photo_id))
 
-    def _connection(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if found is None:
-            found = sqlite3.connect(self._path, timeout=5)
-            found.execute("PRAGMA journal_mode = WAL")
-            self._threads.connection = found
-        return found
+    def _changed(self, statement: str, values: tuple[str, ...]) -> bool:
+        with self._connected() as connection:
+            return connection.execute(statement, values).rowcount == 1
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """Commits on a clean exit, rolls back on an exception, and closes."""
+        with closing(sqlite3.connect(self._path, timeout=5)) as connection, connection:
+            yield connection
