@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from bartizan.database.connection import Within
+from bartizan.database.families import LIVING
 from bartizan.database.rows import names, read, read_or_none, values
 from bartizan.model.files import File
 
@@ -73,10 +74,13 @@ class PostgresFiles:
         return gone is not None
 
     async def may_see(self, file_id: UUID, user_id: UUID, gid: UUID) -> File | None:
+        """The list of the ended forgets a gid when its last access token is over, minutes after; a link holds for an
+        hour or two. So the family itself is looked at as well."""
         row = await self._connection.fetchrow(
             f"""
             SELECT {_COLUMNS} FROM files
             WHERE id = $1 AND owner = $2 AND NOT EXISTS (SELECT FROM ended WHERE ended.gid = $3)
+                AND EXISTS (SELECT FROM families WHERE families.id = $3 AND user_id = $2 AND {LIVING})
             """,
             file_id,
             user_id,

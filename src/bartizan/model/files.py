@@ -38,5 +38,5 @@ class Files(Protocol):
     async def delete(self, file_id: UUID, owner: UUID) -> bool: ...
 
     async def may_see(self, file_id: UUID, user_id: UUID, gid: UUID) -> File | None:
-        """One SELECT: the row is still there, still this person's, and the gid has not ended."""
+        """One SELECT: the row is there, this person's, and the gid is a family of theirs that lives."""
         ...

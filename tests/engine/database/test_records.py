@@ -74,6 +74,30 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
     within(database_url, work)
 
 
+def test_a_file_is_seen_through_a_living_family_of_its_owner_alone(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        user, other, client = a_user(), a_user(), a_client()
+        file, mine, theirs = a_file(user.id), a_family(user, client), a_family(other, client)
+        over = a_family(user, client, idle_until=now() - timedelta(seconds=1))
+        async with store.transaction() as records:
+            await records.clients.add(client)
+            for who in (user, other):
+                await records.users.add(who, None)
+            for family in (mine, theirs, over):
+                await records.families.add(family)
+            assert await records.files.reserve(file, quota=10_000)
+        async with store.reading() as records:
+            seen = [
+                await records.files.may_see(file.id, user.id, gid) for gid in (mine.id, theirs.id, over.id, new_id())
+            ]
+            assert seen == [file, None, None, None]
+        async with store.transaction() as records:
+            assert await records.families.end(mine.id, "test")
+            assert await records.files.may_see(file.id, user.id, mine.id) is None
+
+    within(database_url, work)
+
+
 def test_a_session_lives_until_ended_idle_or_over(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         user = a_user()
