@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from bartizan.protocol.oauth.redirects import registrable
 from bartizan.protocol.web import limits
 from bartizan.protocol.web.origins import Origin, parse
 from bartizan.stack.config import Fault, Lines, key_name
@@ -264,18 +265,9 @@ def _bad_origin(text: str) -> str:
 
 
 def bad_redirect(uri: str, *, native: bool) -> str:
-    if "*" in uri:
-        return "a wildcard would send codes anywhere; write the exact address."
-    parts = urlsplit(uri)
-    if not parts.scheme or parts.fragment or (parts.scheme in ("http", "https") and not parts.hostname):
-        return f"{uri!r} is no redirect address."
-    host = parts.hostname or ""
-    near = host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
-    if parts.scheme == "http" and not near:
-        return f"{uri} is not encrypted; use https."
-    if parts.scheme not in ("http", "https") and not (native and "." in parts.scheme):
-        return f"{uri!r}: use https (a native app may use a reversed domain name of its own as scheme)."
-    return ""
+    """What the auth server's rule says of it, with the cure."""
+    wrong = registrable(uri, native=native)
+    return f"{uri!r} {wrong}; use https and the exact address." if wrong else ""
 
 
 def _is_network(text: str) -> bool:

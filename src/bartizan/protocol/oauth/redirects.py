@@ -56,6 +56,8 @@ def registrable(uri: str, *, native: bool) -> str | None:
     """Why a redirect URI may not be registered (RFC 9700 §2.6, RFC 8252 §7), or None when it may."""
     if not uri.isascii() or any(ord(c) <= 0x20 or c in '\\"<>^`{|}' for c in uri):
         return "has characters that do not belong in a URI"
+    if "*" in uri:
+        return "has a wildcard, and addresses are compared whole"
     try:
         parts = urlsplit(uri)
         _ = parts.port
@@ -74,7 +76,7 @@ def registrable(uri: str, *, native: bool) -> str | None:
     if parts.scheme == "http":
         host = parts.hostname or ""
         local = host in ("127.0.0.1", "::1") or host == "localhost" or host.endswith(".localhost")
-        return None if local else "is http to a host that is not loopback"
+        return None if local else "is not encrypted, and its host is not loopback"
     if native and "." in parts.scheme:
         return None
     return "has a scheme that is neither https nor a native app's own (with a dot)"

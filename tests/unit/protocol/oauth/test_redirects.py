@@ -150,6 +150,8 @@ def test_a_native_scheme_has_a_dot() -> None:
         "https://u@a.example/cb",
         "https://a@@b/cb",
         "https:///cb",
+        "https://*.example/cb",
+        "https://a.example/*",
         "https://a.example/ü",
         "https://a.example/\tcb",
         "JaVaScRiPt:alert(1)",
