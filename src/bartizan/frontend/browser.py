@@ -18,6 +18,10 @@ def from_same_origin(request: Request) -> bool:
     return request.headers.get("sec-fetch-site") == "same-origin"
 
 
+def from_another_site(request: Request) -> bool:
+    return request.headers.get("sec-fetch-site") == "cross-site"
+
+
 def demand_document(request: Request) -> None:
     """Only a person's own navigation of a whole tab: no frame, no script, no prefetch may begin or end a sign-in."""
     destination = request.headers.get("sec-fetch-dest", "document")

@@ -110,7 +110,8 @@ class Renew:
     def _signed_out(self, request: Request, return_to: str, brought: Brought) -> Response:
         if not browser.is_navigation(request):
             return signed_out(self._bff, brought)
-        gone = self._bff.gone(brought)
+        # From another site none of the Strict cookies came, so nothing is known of them: a link must sign nobody out.
+        gone = [] if browser.from_another_site(request) else self._bff.gone(brought)
         if request.method != "GET":
             return with_cookies(notice(self._bff, request, Notice.SIGNED_OUT), gone)
         answer = RedirectResponse("/", 303, {"cache-control": "no-store"})

@@ -57,6 +57,16 @@ def test_ii_nobody_goes_to_the_sign_in_page() -> None:
         assert (answer.status, answer.header("location")) == (303, "/bff/login?return_to=/a?b=1&c=2")
 
 
+def test_ii_a_link_of_another_site_signs_nobody_out() -> None:
+    """Somebody links to the second address of (i) itself: no Strict cookie comes along, and none may be deleted."""
+    with Browser() as browser:
+        browser.sign_in()
+        sent = {**FROM_ELSEWHERE, "cookie": f"{CSRF}={browser.cookies[CSRF]}"}  # Lax, as browsers do
+        answer = browser.call("GET", "/bff/renew?hop=1&return_to=/", sent)
+        assert (answer.status, answer.header("location")) == (303, "/bff/login?return_to=/")
+        assert answer.all("set-cookie") == []
+
+
 def test_ii_refused_goes_to_the_sign_in_page_without_cookies() -> None:
     with Browser() as browser:
         browser.sign_in()
