@@ -100,7 +100,7 @@ def _cache(look: Look, history: History) -> tuple[str, Figures, str]:
     report = look.cache
     if report is None:
         return "Valkey", (), ""
-    figures: Figures = ((size(report.memory), "memory"), (f"{report.keys:,}", "keys"))
+    figures: Figures = ((size(report.memory), "memory"), (f"{report.keys:,}", "key" if report.keys == 1 else "keys"))
     full = report.limit and report.memory > FULL * report.limit
     trouble = "The cache has used nine tenths of its memory. Raise `cache.memory`." if full else ""
     return f"Valkey {report.version}", figures, trouble

@@ -36,6 +36,13 @@ class Chart(Struct, frozen=True):
     done: int
     refused: int
 
+    @property
+    def note_anchor(self) -> str:
+        """The words grow away from the nearer edge, however large the text is there."""
+        if self.note is None or LEFT + WIDTH / 4 < self.note[0] < LEFT + 3 * WIDTH / 4:
+            return "middle"
+        return "start" if self.note[0] < LEFT + WIDTH / 2 else "end"
+
 
 def chart(counts: list[tuple[datetime, str, int]], now: datetime) -> Chart:
     hours = _hours(counts, now)
@@ -96,8 +103,7 @@ def _note(hours: tuple[Hour, ...], bars: tuple[Bar, ...]) -> tuple[float, float,
     refused = hours[worst].refused
     if refused < 10 or 2 * refused < sum(hour.refused for hour in hours):
         return None
-    x = min(max(_middle(worst), LEFT + 60), LEFT + WIDTH - 60)
-    return x, max(bars[worst].refused_y, TOP + 26), f"{refused} refused in one hour"
+    return _middle(worst), max(bars[worst].refused_y, TOP + 26), f"{refused} refused in one hour"
 
 
 def _described(hours: tuple[Hour, ...]) -> str:
