@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import parseaddr
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +28,7 @@ class CheckMail:
             waits=waits,
             again=request.query_params.get("said") == "again",
             minutes=mailing.MINUTES,
-            sender=self._desk.settings.mail_from,
+            sender=parseaddr(self._desk.settings.mail_from)[1],
             inbox="/dev/inbox" if self._desk.settings.dev_inbox else None,
         )
 
