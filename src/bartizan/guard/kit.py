@@ -43,10 +43,10 @@ class RouteRow(Struct, frozen=True):
 
 
 class Kit(Declaring, Generic[Application]):
-    """`public`: names of endpoints that you cannot decorate, as Flask's own "static". `csp`: sources added to the
-    strict policy, or a whole one. `cors_origins`: who may read every route by a bearer token; for one route there is
-    `@guard.cors(…)`. `limiter` counts `@guard.limit`, in this process if none is given.
-    `source` replaces keys and feed (tests).
+    """`app_origin`: where the browser's pages come from; absent, the audience. `public`: names of endpoints that you
+    cannot decorate, as Flask's own "static". `csp`: sources added to the strict policy, or a whole one.
+    `cors_origins`: who may read every route by a bearer token; for one route there is `@guard.cors(…)`.
+    `limiter` counts `@guard.limit`, in this process if none is given. `source` replaces keys and feed (tests).
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Kit(Declaring, Generic[Application]):
         *,
         issuer: str,
         audience: str,
-        app_origin: str,
+        app_origin: str | None = None,
         csp: Policy | Mapping[str, Iterable[str]] | None = None,
         cors_origins: Iterable[str] = (),
         public: Iterable[str] = (),
@@ -63,6 +63,8 @@ class Kit(Declaring, Generic[Application]):
         source: Source | None = None,
         realm: str = "api",
     ) -> None:
+        if app_origin is None:  # our own tokens are for the app's origin, so one word says both
+            app_origin = audience
         resource = Resource(issuer=issuer, audience=audience, app_origin=app_origin, realm=realm)
         named = tuple(cors_origins)
         self.gate = Gate(resource, source if source is not None else Watch(issuer))

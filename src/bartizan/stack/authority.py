@@ -61,6 +61,7 @@ def how_to_trust(directory: Path) -> str:
         f"macOS            security add-trusted-cert -k ~/Library/Keychains/login.keychain-db {certificate}\n"
         "Firefox          Settings, Privacy & Security, View Certificates, Authorities, Import\n"
         f'Chromium, Linux  certutil -d sql:$HOME/.pki/nssdb -A -t "C,," -n bartizan -i {certificate}\n'
+        f"Your app's guard start the app with SSL_CERT_FILE={directory / 'bundle.pem'}\n"
     )
 
 

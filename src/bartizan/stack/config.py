@@ -29,7 +29,7 @@ class Fault(Struct, frozen=True):
     line: int | None = None
 
     def sentence(self, file: str) -> str:
-        where = f"{file}:{self.line}: " if self.line else ""
+        where = f"{file}:{self.line}: " if self.line else "" if self.key else f"{file}: "
         return f"{where}{self.key}: {self.says}" if self.key else f"{where}{self.says}"
 
 

@@ -436,3 +436,13 @@ def test_two_declarations_of_one_route_fail_at_import() -> None:
         guard.csp({"script-src": ["'unsafe-inline'"]})
     with pytest.raises(ValueError, match="both"):
         guard.signed_in(csrf="both")
+
+
+def test_the_pages_come_from_the_audience_unless_said_otherwise() -> None:
+    issuer = Issuer()
+    app = Flask("short")
+    guard = Guard(app, issuer=issuer.issuer, audience=issuer.audience, source=issuer)
+    app.post("/")(guard.signed_in()(lambda: "ran"))
+    headers = issuer.browser("alice")
+    assert app.test_client().post("/", headers=headers).status_code == 200
+    assert app.test_client().post("/", headers=headers | {"Origin": "http://evil.localhost"}).status_code == 403

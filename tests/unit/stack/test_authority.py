@@ -80,4 +80,6 @@ def test_trust_says_how_and_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Trouble, match="no local authority yet"):
         authority.how_to_trust(directory)
     authority.make(directory, HOSTS)
-    assert "update-ca-certificates" in authority.how_to_trust(directory)
+    told = authority.how_to_trust(directory)
+    assert "update-ca-certificates" in told
+    assert f"SSL_CERT_FILE={directory / 'bundle.pem'}" in told, "a guard reads keys over TLS too"

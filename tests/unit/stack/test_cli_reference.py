@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from pathlib import Path
+
+import pytest
 
 from bartizan.stack import cli
 
@@ -29,3 +32,16 @@ def test_every_command_is_there() -> None:
 def test_every_word_of_up_is_there() -> None:
     for name in inspect.signature(cli.up).parameters:
         assert f"--{name.replace('_', '-')}" in TEXT, name
+
+
+@pytest.mark.parametrize(
+    "words", [["frobnicate"], ["up", "--port", "abc"], ["client", "create", "x", "--kind", "boat"]]
+)
+def test_misuse_is_two_and_no_trace(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bartizan", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "Traceback" not in "".join(capsys.readouterr())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.stack.config import BrokenConfig, Lines, freeze, parse, thaw
+from bartizan.stack.config import BrokenConfig, Lines, freeze, load, parse, thaw
 from bartizan.stack.schema import Config, Reference
 
 BROKEN = """
@@ -115,3 +116,12 @@ def test_any_text_is_a_config_or_a_list_of_faults(text: str) -> None:
 @given(st.text(max_size=300))
 def test_the_line_finder_takes_any_text(text: str) -> None:
     Lines(text).of(("route", 0, "path"))
+
+
+def test_a_fault_of_the_whole_file_names_the_file(tmp_path: Path) -> None:
+    absent, broken = tmp_path / "absent.toml", tmp_path / "broken.toml"
+    broken.write_text("x = [")
+    for file in (absent, broken):
+        with pytest.raises(BrokenConfig) as raised:
+            load(file)
+        assert str(raised.value).startswith(f"{file}")
