@@ -203,8 +203,9 @@ def test_memory_mode_has_no_renewal() -> None:
 
 def test_every_answer_has_a_page_and_json_and_repeats_nothing_unchecked() -> None:
     for answer in answers.table(SETTINGS):
-        page = answers.page(answer)
+        page = answers.page(answer, SETTINGS.app_origin)
         assert f"<h1>{answer.title}</h1>" in page
+        assert page.count('id="cancel"') == 1
         for operator in ("%REQ(:PATH)%", "%REQ(COOKIE)%", "%REQ(REFERER)%"):
             assert operator not in page
         assert ("%REQ(:AUTHORITY)%" in page) == (answer.status == 421)

@@ -35,6 +35,7 @@ _LATER = (("retry-after", str(RETRY_AFTER)),)
 _INVALID = (("www-authenticate", 'Bearer error="invalid_token"'),)
 _SCOPE = (("www-authenticate", 'Bearer error="insufficient_scope", scope="%METADATA(ROUTE:bartizan:scope)%"'),)
 _IN_ITS_WORDS = "%LOCAL_REPLY_BODY%"  # those of the Lua script that refused
+_BY_ITSELF = "This page cannot be opened by its address"  # memory mode; whether somebody is signed in, we do not know
 _BEHIND = (502, 503, 504)
 
 
@@ -91,6 +92,7 @@ def table(settings: GatewaySettings) -> tuple[Answer, ...]:
     return (
         *_BY_RBAC,
         Answer(status=401, code="invalid_token", title="Sign in again", tell=_IN_ITS_WORDS, marked="invalid"),
+        Answer(status=401, code="memory_mode", title=_BY_ITSELF, tell=_IN_ITS_WORDS, marked="inside"),
         Answer(status=401, code="unauthorized", title="Sign in first", tell=_IN_ITS_WORDS),
         *(Answer(status=status, code=code, title=title, tell=tell) for status, code, title, tell in _PLAIN),
         Answer(status=421, code="wrong_host", title="Another name is expected", tell=elsewhere),
@@ -128,7 +130,10 @@ def _as_json(settings: GatewaySettings, answer: Answer) -> Json:
 
 
 def _as_page(settings: GatewaySettings, answer: Answer) -> Json:
-    body = {"text_format_source": {"inline_string": page(answer)}, "content_type": "text/html; charset=utf-8"}
+    body = {
+        "text_format_source": {"inline_string": page(answer, settings.app_origin)},
+        "content_type": "text/html; charset=utf-8",
+    }
     return _mapper(settings, answer, body, _header("accept", {"contains": "text/html"}))
 
 
@@ -175,14 +180,32 @@ def _header(name: str, match: Json) -> Json:
     return {"header_filter": {"header": {"name": name, "string_match": match}}}
 
 
-# The look's tokens (stone and verdigris), no more than a page without any other file can carry.
+# The look's sheet (stone and verdigris), no more than a page without any other file can carry.
 _STYLE = (
-    "body{background:#eef1ef;color:#14201d;font:16px/1.5 system-ui,sans-serif;margin:0;padding:10vh 24px}"
-    "main{background:#fdfefd;border:1px solid #d8dfdb;border-radius:12px;margin:0 auto;max-width:480px;padding:24px}"
-    "h1{font-size:24px;line-height:1.2;margin:0 0 12px}p{margin:0 0 12px;overflow-wrap:anywhere}"
-    "small{color:#586660;font-size:13px}code{font-family:ui-monospace,monospace}"
-    "@media(prefers-color-scheme:dark){body{background:#0d1312;color:#e8eeeb}"
-    "main{background:#151c1b;border-color:#2a3533}small{color:#98a6a0}}"
+    ":root{color-scheme:light dark;--ground:#eef1ef;--surface:#fdfefd;--line:#d8dfdb;--ink:#14201d;--ink-2:#43514c;"
+    "--ink-3:#586660;--brand:#0c5f56;--on-brand:#fff}"
+    "@media(prefers-color-scheme:dark){:root{--ground:#0d1312;--surface:#151c1b;--line:#2a3533;--ink:#e8eeeb;"
+    "--ink-2:#b9c5c0;--ink-3:#98a6a0;--brand:#74cdbb;--on-brand:#05211c}}"
+    "*{box-sizing:border-box}"
+    "body{background:var(--ground);color:var(--ink);display:grid;font:16px/1.5 ui-sans-serif,system-ui,sans-serif;"
+    "margin:0;min-height:100vh;padding:24px 16px;place-items:center}"
+    "main{background:var(--surface);border:1px solid var(--line);border-radius:12px;padding:32px;"
+    "width:min(464px,100vw - 32px)}"  # no percent sign: Envoy reads it as a command
+    "svg{color:var(--brand);display:block;height:32px;margin-block-end:20px;width:32px}"
+    "h1{font-size:29px;font-weight:650;letter-spacing:-.01em;line-height:1.2;margin:0 0 8px;text-wrap:balance}"
+    "p{color:var(--ink-2);margin:0;overflow-wrap:anywhere}"
+    "a{background:var(--brand);border:1px solid transparent;border-radius:7px;color:var(--on-brand);display:block;"
+    "font-weight:600;line-height:1.25;margin-block:24px;padding:11px 18px;text-align:center;text-decoration:none}"
+    "a:focus-visible{outline:3px solid var(--brand);outline-offset:2px}"
+    "dl{border-block-start:1px solid var(--line);display:grid;font-size:15px;gap:4px 16px;"
+    "grid-template-columns:auto 1fr;margin:0;padding-block-start:16px}dt{color:var(--ink-3)}"
+    "dd{align-self:center;font:13px ui-monospace,monospace;margin:0;overflow-wrap:anywhere}"
+)
+_MARK = (
+    '<svg viewBox="0 0 32 32" aria-hidden="true" focusable="false"><path fill="currentColor" fill-rule="evenodd" '
+    'd="M16 0 26 10H6L16 0ZM8.2 11.4h15.6v8.8h-2.8v3.6h-2.6v3.6h-4.8v-3.6H11v-3.6H8.2v-8.8Zm6.5 1.9v5h2.6v-5h-2.6Z"/>'
+    '<path fill="currentColor" opacity=".72" d="M1 19.6l5.8-1.3v3.3h2.8v3.6h2.6v3.6h3.1V32H1z"/>'
+    '<path fill="currentColor" opacity=".42" d="M31 19.6l-5.8-1.3v3.3h-2.8v3.6h-2.6v3.6h-3.1V32H31z"/></svg>'
 )
 
 
@@ -190,13 +213,15 @@ def _style_hash() -> str:
     return "sha256-" + b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 
-def page(answer: Answer) -> str:
-    """Works as sent; says what happened and the request id that the logs have."""
+def page(answer: Answer, app_origin: str) -> str:
+    """Works as sent: what happened, one way on, and the request id that the logs have."""
+    href, label = ("", "Try again") if answer.status in _BEHIND else (f"{app_origin}/", "Go to the app")
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<!doctype html><html lang="en" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(answer.title)}</title><style>{_STYLE}</style>"
-        f"<main><h1>{escape(answer.title)}</h1><p>{escape(answer.tell)}</p>"
-        f"<small>Code <code id=error-code>{answer.code}</code>, "
-        "request <code id=request-id>%REQ(X-REQUEST-ID)%</code></small></main></html>"
+        f"<title>{escape(answer.title)}</title><style>{_STYLE}</style></head>"
+        f"<body><main>{_MARK}<h1>{escape(answer.title)}</h1><p>{escape(answer.tell)}</p>"
+        f'<a id="cancel" href="{escape(href)}">{label}</a>'
+        f'<dl><dt>Code</dt><dd id="error-code">{answer.code}</dd>'
+        '<dt>Request</dt><dd id="request-id">%REQ(X-REQUEST-ID)%</dd></dl></main></body></html>'
     )

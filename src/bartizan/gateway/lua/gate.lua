@@ -9,8 +9,9 @@ local function refuse(handle, text)
   handle:respond({ [":status"] = "403" }, text)
 end
 
-local function challenge(handle, token_sent, text)
-  if token_sent then handle:headers():replace("x-bartizan-authority", "invalid") end -- for the words of the answer
+local function challenge(handle, token_sent, text, inside)
+  local words = (token_sent and "invalid") or (inside and "inside") -- which words the answer has
+  if words then handle:headers():replace("x-bartizan-authority", words) end
   local value = token_sent and 'Bearer error="invalid_token"' or "Bearer"
   handle:respond({ [":status"] = "401", ["www-authenticate"] = value }, text)
 end
@@ -53,11 +54,11 @@ local function without_token(handle, headers, seen, optional)
     if same and has(seen, "r") and replayable(headers) then return renew(handle, "307", headers) end
   end
   if optional then return anonymous(headers, seen) end
-  local text = "Sign in to use this."
-  if MEMORY and navigation then
-    text = "This site keeps its sign-in inside its own page, so this address cannot be opened by itself."
+  local text, inside = "Sign in to use this.", MEMORY and navigation
+  if inside then
+    text = "This app keeps its sign-in inside its own page. Open the app and go on from there."
   end
-  challenge(handle, bearer, text)
+  challenge(handle, bearer, text, inside)
 end
 
 local function from_our_origin(headers)
