@@ -20,5 +20,5 @@ def look() -> Static:
 
 
 def pages(settings: FrontendSettings, ports: FrontendPorts) -> Pages:
-    site = Site(settings.site_name, settings.app_origin, "/")
+    site = Site(settings.site_name, settings.app_origin, "/", kind="")
     return Pages(site, look(), TEMPLATES, clock=ports.clock)

@@ -44,6 +44,8 @@ _HEADINGS = {
     503: "We are away for a moment",
 }
 
+_BY_CODE = {"forbidden": "Not for this account", "link_dead": "This link does not work"}
+
 
 class Site(Struct, frozen=True):
     """What every page says about the house."""
@@ -52,6 +54,7 @@ class Site(Struct, frozen=True):
     origin: str  # of these pages
     home: str  # where the button of an error page leads: the app
     home_label: str = "Go to the app"
+    kind: str = " ID"  # after the name, beside the mark; the app's own pages go by its name alone
     links: tuple[tuple[str, str], ...] = ()  # the foot: (label, address)
 
     @property
@@ -104,7 +107,8 @@ class Pages:
 
     def failure(self, request: Request, failure: Failure) -> Response:
         """The error page; handed to `mount` as `page`."""
-        usual = Stopped(_HEADINGS.get(failure.status, "We stopped here"), "")
+        heading = _BY_CODE.get(failure.code) or _HEADINGS.get(failure.status, "We stopped here")
+        usual = Stopped(heading, "")
         stopped = self._stopped.get(request.scope["path"], usual) if failure.status in (400, 403) else usual
         return self.render(
             request,
