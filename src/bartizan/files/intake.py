@@ -57,15 +57,16 @@ async def _receive(request: Request, path: Path, limit: int) -> tuple[int, bytes
     try:
         file = await asyncio.to_thread(path.open, "xb")
         with file:
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise too_large(limit)
-                pending += chunk
-                if len(pending) >= _FLUSH:
-                    digest.update(pending)
-                    await asyncio.to_thread(file.write, bytes(pending))
-                    pending.clear()
+            async with contextlib.aclosing(request.stream()) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > limit:
+                        raise too_large(limit)
+                    pending += chunk
+                    if len(pending) >= _FLUSH:
+                        digest.update(pending)
+                        await asyncio.to_thread(file.write, bytes(pending))
+                        pending.clear()
             digest.update(pending)
             await asyncio.to_thread(file.write, bytes(pending))
     except OSError:  # a full disk: nothing was promised yet

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import aclosing
 from hashlib import sha256
 
 from msgspec import Struct
@@ -127,7 +128,8 @@ class Renew:
 async def _discard(request: Request) -> None:
     """The body stays with the browser, which sends it again after the 307; here it is read away, a chunk at a time."""
     seen = 0
-    async for piece in request.stream():
-        seen += len(piece)
-        if seen > BODY_LIMIT:
-            raise TooLarge
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            seen += len(piece)
+            if seen > BODY_LIMIT:
+                raise TooLarge
