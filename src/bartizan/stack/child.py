@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,10 +18,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from bartizan.stack.forked import Birth, Nursery, Process
 from bartizan.stack.home import Mark, started
 from bartizan.stack.logs import LogFile
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _STEADY = 20.0  # a child that lived so long starts its back-off anew
 _PAUSES = (0.0, 0.1, 0.3, 0.7, 1.5, 3.0, 5.0)
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -44,6 +48,9 @@ class Spec(Struct, frozen=True, kw_only=True):
     stop_last: bool = False  # the stores: after everybody who writes to them
     directory: Path = Path("/")
     answer: Callable[[bytes], None] | None = None  # gets, once, what the child writes to descriptor BARTIZAN_ANSWER
+    line: Callable[[socket.socket], None] | None = None  # gets, at each start, the other end of BARTIZAN_LINE
+    nursery: Nursery | None = None  # forks it, where it can; `command` is the long way
+    birth: Birth | None = None
 
 
 class State(StrEnum):
@@ -64,7 +71,8 @@ class Child:
         self._log = log
         self._tell = tell
         self._changed = changed
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
+        self._beginning = False
         self._ended = asyncio.Event()
         self._mark: Mark | None = None
         self._stopping = False
@@ -90,7 +98,7 @@ class Child:
             await self._allowed.wait()
             begun = time.monotonic()
             try:
-                reader = self._start()
+                reader = await self._start()
             except OSError as wrong:
                 self._tell(f"{self.spec.name} cannot be started: {wrong.strerror}.")
                 code: int | None = None
@@ -136,35 +144,69 @@ class Child:
 
     @property
     def living(self) -> bool:
-        return self._process is not None and not self._ended.is_set()
+        return self._beginning or (self._process is not None and not self._ended.is_set())
 
-    def _start(self) -> asyncio.Task[None]:
-        """Spawns it. Its output is read until it ends."""
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None and not self._ended.is_set() else None
+
+    async def _start(self) -> asyncio.Task[None]:
+        """Brings it into the world. Its output is read until it ends."""
         self._ended.clear()
         self.state = State.STARTING
+        self._process, self._beginning = None, True
+        output, out = os.pipe()
         answers = None if self._answered else os.pipe()
-        environment = dict(self.spec.environment)
-        if answers:
-            environment["BARTIZAN_ANSWER"] = str(answers[1])
+        handles = [out, *(answers[1:] if answers else ())]
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own programs
+            process = await self._born(handles)
+            if process is None and self._stopping:
+                raise OSError(errno.ECANCELED, "it is not wanted any more")
+            self._process = process or self._spawned(handles)
+        except OSError:
+            for handle in (output, *(answers[:1] if answers else ())):
+                os.close(handle)
+            raise
+        finally:
+            self._beginning = False
+            for handle in handles:
+                os.close(handle)
+        self._mark = Mark(self.spec.name, self._process.pid, started(self._process.pid) or 0)
+        self._changed()
+        self.reap()  # it may have ended before its number was known
+        if self._stopping:
+            self.send(self.spec.stop_signal)
+        return asyncio.create_task(self._read(output, answers[0] if answers else None))
+
+    async def _born(self, handles: list[int]) -> Process | None:
+        spec = self.spec
+        return await spec.nursery.bear(spec.birth, handles) if spec.nursery and spec.birth else None
+
+    def _spawned(self, handles: list[int]) -> Process:
+        out, *answer = handles
+        environment = dict(self.spec.environment)
+        if answer:
+            environment["BARTIZAN_ANSWER"] = str(answer[0])
+        line, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET) if self.spec.line else (None, None)
+        if theirs is not None:
+            environment["BARTIZAN_LINE"] = str(theirs.fileno())
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own programs
                 self.spec.command(),
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
                 env=environment, cwd=self.spec.directory, start_new_session=True,
                 user=self.spec.uid, group=self.spec.gid, extra_groups=[] if self.spec.uid is not None else None,
-                pass_fds=answers[1:] if answers else (),
+                pass_fds=[*answer, *([theirs.fileno()] if theirs else [])],
                 preexec_fn=tie(os.getpid(), self.spec.stop_signal),
             )  # fmt: skip
         finally:
-            if answers:
-                os.close(answers[1])
-        self._mark = Mark(self.spec.name, self._process.pid, started(self._process.pid) or 0)
-        self._changed()
-        return asyncio.create_task(self._read(answers[0] if answers else None))
+            if theirs is not None:
+                theirs.close()
+        if self.spec.line is not None and line is not None:
+            self.spec.line(line)
+        return process
 
-    async def _read(self, answers: int | None) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
+    async def _read(self, output: int, answers: int | None) -> None:
         if answers is not None:
             told = asyncio.StreamReader()
             await _connect(told, os.fdopen(answers, "rb"))
@@ -172,7 +214,7 @@ class Child:
         else:
             listener = None
         stream = asyncio.StreamReader()
-        await _connect(stream, self._process.stdout)
+        await _connect(stream, os.fdopen(output, "rb"))
         try:
             while data := await stream.read(65536):
                 self._log.write(data)
@@ -223,16 +265,26 @@ def tie(parent: int, number: int) -> Callable[[], None] | None:
     """
     if _libc is None:
         return None
-    prctl = _libc.prctl
 
     def tied() -> None:
-        prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
-        if os.getppid() != parent:  # it died in between
-            os._exit(1)
+        die_with(parent, number)
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(each, signal.SIG_DFL)
 
     return tied
+
+
+def die_with(parent: int, number: int) -> None:
+    """Linux: from now on, or at once when it is too late."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def adopt_orphans() -> bool:
+    """Whom a child of ours leaves behind becomes ours: so does what the nursery bears. False: not this kernel."""
+    return _libc is not None and _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 async def _connect(stream: asyncio.StreamReader, pipe: object) -> None:

@@ -13,10 +13,12 @@ from msgspec import Struct
 from bartizan.database import engine as database
 from bartizan.database import migrations
 from bartizan.database.place import EnginePlace
+from bartizan.gateway import envoy
 from bartizan.stack import compile as compiled
 from bartizan.stack import engines
 from bartizan.stack.child import Spec
 from bartizan.stack.effective import Effective, secret
+from bartizan.stack.forked import Birth, Nursery
 from bartizan.stack.origins import origins
 from bartizan.stack.probes import engine, http, reachable
 
@@ -28,6 +30,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     place: EnginePlace
     file: Path  # the effective configuration, for the children
     answer: Callable[[bytes], None]  # what the web process tells when it has settled the data
+    nursery: Nursery | None = None  # where the kernel allows one (decision 0009)
 
 
 def specs(plan: Plan) -> tuple[Spec, ...]:
@@ -38,13 +41,11 @@ def specs(plan: Plan) -> tuple[Spec, ...]:
         stored = ("database",) if at.config.database.url is None else ()
         rows.append(_ours(plan, "migrate", (), ("migrate",), once=True, needs=stored))
         before = ("migrate",)
+    if plan.nursery is not None:
+        rows.append(_nursery(plan, plan.nursery))
     rows.append(_ours(plan, "web", WEB, WEB, needs=before, answer=plan.answer))
-    if False:
-        rows.append(_ours(plan, "work", WORK, WORK, needs=before))
-    if False:
-        rows.append(_ours(plan, "agent", ("gateway",), ("gateway",)))
-    rows.append(_ours(plan, "work", WORK, WORK, needs=before))
     rows.append(_ours(plan, "agent", AGENT, AGENT))
+    rows.append(_ours(plan, "work", WORK, WORK, needs=before))
     rows.append(_envoy(plan))
     if at.demo:
         rows.append(_demo(plan))
@@ -93,6 +94,25 @@ def _ours(
         needs=needs,
         once=once,
         answer=answer,
+        nursery=plan.nursery,
+        birth=Birth(name, servers) if servers else None,
+    )
+
+
+def _nursery(plan: Plan, nursery: Nursery) -> Spec:
+    """First what the start waits for."""
+    sets = ["+".join(servers) for servers in (WEB, AGENT, WORK)]
+
+    async def always() -> bool:
+        return True  # nobody waits for it: a request waits in its socket
+
+    return Spec(
+        name="nursery",
+        servers=(),
+        command=lambda: [sys.executable, "-P", "-m", "bartizan.stack.nursery", str(plan.file), *sets],
+        probe=always,
+        environment=environment(plan.at),
+        line=nursery.connected,
     )
 
 
@@ -100,15 +120,10 @@ def _envoy(plan: Plan) -> Spec:
     """Its files are compiled by the web process, which holds all route tables; it starts closed; the agent opens."""
     at = plan.at
 
-    def command() -> list[str]:
-        from bartizan.gateway import envoy  # brings JOSE along: imported while the others start
-
-        return list(envoy.command(compiled.gateway(at, ()), engines.envoy(plan.place)))
-
     return Spec(
         name="envoy",
         servers=("gateway",),
-        command=command,
+        command=lambda: list(envoy.command(compiled.gateway(at, ()), engines.envoy(plan.place))),
         probe=http(at.socket("envoy-admin.sock"), "/ready"),
         environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"},
         needs=("web",),

@@ -19,13 +19,18 @@ SERVERS = ("auth", "frontend", "files", "worker", "monitoring", "gateway")
 
 
 def main(words: list[str]) -> int:
-    # Nothing of the imports is garbage: not to look for any makes the start a tenth shorter.
-    gc.disable()
-    # structlog imports rich, where there is one, to draw on terminals; a server writes JSON, and saves 5 MB.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None stands for "cannot be imported"
+    lighten()
     file, *servers = words
     at = read(Path(file))
     return run(at, tuple(servers), os.environ.get("BARTIZAN_PROCESS", "-".join(servers)))
+
+
+def lighten() -> None:
+    """Before the imports."""
+    # Nothing of them is garbage: not to look for any makes the start a tenth shorter.
+    gc.disable()
+    # structlog imports rich, where there is one, to draw on terminals; a server writes JSON, and saves 5 MB.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None stands for "cannot be imported"
 
 
 def run(at: Effective, servers: tuple[str, ...], process: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +16,6 @@ from bartizan.stack import compile as compiled
 from bartizan.stack.effective import Effective
 from bartizan.stack.origins import origins
 from bartizan.stack.people import PEOPLE, Person, new_password
-from bartizan.stack.plant import plant
 from bartizan.stack.settled import Settled
 
 _SETUP_MINUTES = 30
@@ -23,15 +23,19 @@ _SETUP_MINUTES = 30
 
 async def settle(at: Effective, store: Store, ring: KeyRing, passwords: Passwords) -> Settled:
     rows = compiled.clients(at, ring)
-    hashes = [(person, word, await passwords.hash(word)) for person, word in _words(at)]
+    people = _words(at)
+    digests = await asyncio.gather(*(passwords.hash(word) for _, word in people))
+    hashes = [(person, word, digest) for (person, word), digest in zip(people, digests, strict=True)]
     async with store.transaction() as records:
         await records.clients.replace_file_owned(rows)
         fresh = [user for person, _, digest in hashes if (user := await _seat(records, person, digest)) is not None]
     if fresh:
+        from bartizan.stack.plant import plant  # brings Pillow along: needed once in a data directory's life
+
         await plant(at, store, fresh[0].id)
     link, until = await setup_link(at, store, ring)
-    people = tuple((person.email, word, person.remark) for person, word, _ in hashes)
-    return Settled(setup=link, setup_until=until, people=people)
+    shown = tuple((person.email, word, person.remark) for person, word in people)
+    return Settled(setup=link, setup_until=until, people=shown)
 
 
 async def clients_alone(at: Effective, store: Store, ring: KeyRing) -> None:

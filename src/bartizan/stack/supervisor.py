@@ -176,6 +176,13 @@ class Supervisor:
     def _reap(self) -> None:
         for child in self._children.values():
             child.reap()
+        with contextlib.suppress(ChildProcessError, AttributeError):  # macOS knows no waitid, and gives us no orphans
+            while (found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
+                mine = [child for child in self._children.values() if child.pid == found.si_pid]
+                for child in mine:
+                    child.reap()
+                if not mine:  # an orphan: what a killed PostgreSQL leaves, say
+                    os.waitpid(found.si_pid, os.WNOHANG)
 
     def _asked_to_stop(self) -> None:
         self._signals += 1

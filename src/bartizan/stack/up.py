@@ -15,8 +15,11 @@ from msgspec.structs import replace
 
 from bartizan.database.place import EnginePlace, EngineTrouble, place
 from bartizan.stack import card, engines, plan, ports, probes, sources
+from bartizan.stack import compile as compiled
+from bartizan.stack.child import adopt_orphans
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.effective import Effective, read, ring_file, save
+from bartizan.stack.forked import Nursery
 from bartizan.stack.home import Home, Trouble, disk_trouble, make_sockets, write
 from bartizan.stack.leftovers import settle
 from bartizan.stack.origins import local, origins
@@ -55,8 +58,11 @@ def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -
         _prepare(at, where)
         file = save(at)
     settled: list[Settled] = []
-    answer = plan.Plan(at=at, place=where, file=file, answer=lambda data: settled.append(decode(data)))
-    supervisor = Supervisor(home, sockets, plan.specs(answer), _facts(at))
+    made = plan.Plan(
+        at=at, place=where, file=file, answer=lambda data: settled.append(decode(data)),
+        nursery=Nursery() if adopt_orphans() else None,
+    )  # fmt: skip
+    supervisor = Supervisor(home, sockets, plan.specs(made), _facts(at))
     supervisor.tell = tell
 
     def ready() -> None:
@@ -194,12 +200,17 @@ def _facts(at: Effective) -> Facts:
     addresses |= {
         "resource": app,
         "gateway": f"{config.gateway.address}:{config.gateway.port}",
-        "cache": f"unix:{at.socket('valkey.sock')}" if config.cache.url is None else "external",
-        "database": f"unix:{at.socket('pg/.s.PGSQL.5432')}" if config.database.url is None else "external",
+        "cache": probes.place_of(compiled.cache_url(at)),
+        "database": probes.place_of(compiled.database_url(at)),
         "worker": f"unix:{at.socket('status-work.sock')}",
         "monitoring": f"unix:{at.socket('monitoring.sock')}",
     }
     outside = {"resource": probes.reachable(app)} if app and not at.demo else {}
+    outside |= {
+        name: probes.reachable(addresses[name])
+        for name, url in (("cache", config.cache.url), ("database", config.database.url))
+        if url is not None
+    }
     return Facts(
         urls=urls, addresses=addresses, versions=engines.versions(), outside=outside,
         retention=int(config.privacy.retention),
