@@ -13,11 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from bartizan.gateway import publish
-from bartizan.gateway.compiler import published
-from bartizan.gateway.compiler.bootstrap import BOOTSTRAP_FILE, bootstrap
 from bartizan.gateway.settings import GatewaySettings
 
+BOOTSTRAP_FILE = "bootstrap.json"
 _VALIDATE_SECONDS = 30
 _COMPLAINT = 600
 _LOG_FLUSH_MS = "1000"
@@ -47,6 +45,11 @@ def binary(settings: GatewaySettings) -> Path:
 def prepare(settings: GatewaySettings) -> None:
     """All files that Envoy starts from, with the deny list closed: until the agent has seen the feed, who shows a
     token gets 503."""
+    # Here, as the supervisor needs the command line alone: the compiler brings JOSE along, a tenth of a second.
+    from bartizan.gateway import publish
+    from bartizan.gateway.compiler import published
+    from bartizan.gateway.compiler.bootstrap import bootstrap
+
     directory = settings.config_dir
     publish.make_directory(directory, settings.owner)
     publish.write(directory, BOOTSTRAP_FILE, bootstrap(settings), settings.owner)

@@ -7,7 +7,6 @@ from bartizan.gateway.compiler.envoy_types import Json
 from bartizan.gateway.compiler.listener import listener
 from bartizan.gateway.settings import GatewaySettings
 
-BOOTSTRAP_FILE = "bootstrap.json"
 _MOST_CONNECTIONS = 10_000
 _ADMIN_MODE = 0o600
 # Envoy's default is 100: a row with a long path and two variables needs more. All patterns here are ours.
