@@ -59,6 +59,12 @@ class PostgresUsers:
         )
         return found
 
+    async def hold_password(self, user_id: UUID) -> str | None:
+        found: str | None = await self._connection.fetchval(
+            "SELECT password FROM credentials WHERE user_id = $1 FOR NO KEY UPDATE", user_id
+        )
+        return found
+
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
         """With it dies every link that was to set one: whoever asked for it, it is not needed, or not theirs."""
         await self._connection.execute(

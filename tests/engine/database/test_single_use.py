@@ -50,6 +50,32 @@ def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str)
     within(database_url, work)
 
 
+def test_no_session_of_an_old_password_outlives_its_change(database_url: str) -> None:
+    """Signing in while the password is reset: whichever comes first, the old password leaves no session."""
+
+    async def work(store: PostgresStore) -> None:
+        user = a_user()
+        async with store.transaction() as records:
+            await records.users.add(user, "old")
+
+        async def sign_in() -> None:
+            async with store.transaction() as records:
+                if await records.users.hold_password(user.id) == "old":
+                    await asyncio.sleep(0.02)  # so that the change comes in between, where it can
+                    await records.sessions.add(a_session(user), os.urandom(32))
+
+        async def reset() -> None:
+            async with store.transaction() as records:
+                await records.users.set_password(user.id, "new")
+                await records.sessions.end_all_of(user.id, "password.reset")
+
+        await asyncio.gather(*(sign_in() for _ in range(4)), reset(), *(sign_in() for _ in range(4)))
+        async with store.reading() as records:
+            assert await records.sessions.of_user(user.id) == []
+
+    within(database_url, work)
+
+
 def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -> None:
     """Signing out while a code is on its way: whichever comes first, no family outlives its session."""
 

@@ -131,6 +131,20 @@ def test_an_old_hash_is_made_anew(house: PagesHouse) -> None:
     assert "t=2" in house.tables.hashes[USER.id]
 
 
+def test_a_password_changed_while_the_old_one_was_verified_opens_nothing(house: PagesHouse) -> None:
+    """A reset ends every session; one that the old password is just opening must not come after it."""
+    verify = house.passwords.verify
+
+    async def slow(password_hash: str | None, password: str) -> bool:
+        matched = await verify(password_hash, password)
+        house.tables.hashes[USER.id] = await house.passwords.hash("another person chose this")
+        return matched
+
+    house.passwords.verify = slow  # type: ignore[method-assign]  # for this test
+    assert house.enter().status == 400
+    assert (house.tables.sessions, house.events()) == ({}, ["signin.refused"])
+
+
 def test_cancel_tells_the_app(house: PagesHouse) -> None:
     house.begin(BFF)
     answer = house.submit("/signin", "/cancel")

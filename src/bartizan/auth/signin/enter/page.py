@@ -71,7 +71,8 @@ class Enter:
             return self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
         if not known.user.email_verified:
             return await mail_again(self._desk, request, known.user)
-        return await self._welcome(entry, known.user, known.password_hash or "")
+        welcome = await self._welcome(entry, known.user, known.password_hash or "")
+        return welcome or self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
 
     async def _take_a_try(self, entry: Entry) -> datetime | None:
         ports = self._desk.ports
@@ -94,10 +95,14 @@ class Enter:
             password_hash = await records.users.password_hash(user.id if user else _NOBODY)
         return Known(user, password_hash if user else None)
 
-    async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response:
+    async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response | None:
+        """None: the password was changed while we verified the old one."""
         request, ports, settings = entry.request, self._desk.ports, self._desk.settings
         fresh = await ports.passwords.hash(entry.password) if outdated(password_hash) else None
         async with ports.store.transaction() as records:
+            if await records.users.hold_password(user.id) != password_hash:
+                await records.events.record(_event("signin.refused", entry, user))
+                return None
             if fresh is not None:
                 await records.users.set_password(user.id, fresh)
             signed_in = await sso.start_session(records, user, request, ports, settings)
