@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.unit.auth.house import BFF, PRINT_SHOP, USER, back
+from tests.unit.auth.house import BFF, PRINT_SHOP, SETTINGS, USER, back
 from tests.unit.pages.house import PASSWORD, Page, PagesHouse
 
 from bartizan.protocol.web.cookies import SET_COOKIE_LIMIT
@@ -109,6 +109,34 @@ def test_a_flood_of_tries_is_not_a_flood_of_events(house: PagesHouse) -> None:
     for _ in range(20):
         house.send("/signin", {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": WRONG})
     assert house.events().count("signin.limited") == 1
+
+
+def test_a_stranger_locks_nobody_out_of_their_own_browser(house: PagesHouse) -> None:
+    """ASVS 6.1.1: the limit must not be a weapon. New browsers wait; one that she signed in with before does not."""
+    house.enter()
+    del house.cookies[SETTINGS.cookies.sso]
+    hers = house.other_browser()
+    for _ in range(11):
+        limited = house.enter(USER.email, WRONG)
+    assert limited.status == 429
+    house.cookies = hers
+    assert house.enter().status == 303, "her own browser"
+    house.other_browser()
+    assert house.enter().status == 429, "what she did there forgives the stranger nothing"
+
+
+def test_a_browser_seen_before_has_no_more_tries_than_others_and_for_its_person_alone(house: PagesHouse) -> None:
+    house.enter()
+    del house.cookies[SETTINGS.cookies.sso]
+    assert [house.enter(USER.email, WRONG).status for _ in range(11)] == [400] * 10 + [429]
+    house.enter("eve@example.test", WRONG)
+    counted = [who for what, who in house.limits.counts if what == "signin.identifier"]
+    assert [who.partition(" ")[0] for who in counted] == [USER.email, "eve@example.test"]
+    assert counted[1] == "eve@example.test"
+    seen = SETTINGS.cookies.sso.replace("sso", "seen")
+    house.cookies[seen] = house.cookies[seen][:-2] + "AA"
+    house.enter(USER.email, WRONG)
+    assert house.limits.counts["signin.identifier", USER.email] == 1, "not ours: it counts with all others"
 
 
 def test_a_success_forgives_the_tries_before(house: PagesHouse) -> None:

@@ -14,13 +14,14 @@ from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
 from bartizan.auth.passwords import LONGEST, outdated
 from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
+from bartizan.auth.signin import familiar
 from bartizan.auth.signin.mailing import mail_again
 from bartizan.model.event import Event
 from bartizan.model.route import Route, Who
-from bartizan.model.users import User, identifier_key
+from bartizan.model.users import User
 from bartizan.protocol.web import privacy
 from bartizan.web import caller
-from bartizan.web.pages import see_other
+from bartizan.web.pages import see_other, with_cookies
 
 BY_IDENTIFIER = "signin.identifier"
 REFUSED = Fault("That e-mail and password do not match.")
@@ -76,7 +77,8 @@ class Enter:
 
     async def _take_a_try(self, entry: Entry) -> datetime | None:
         ports = self._desk.ports
-        who, address = identifier_key(entry.identifier[:LONGEST_EMAIL]), privacy.counted(caller.address(entry.request))
+        who = familiar.counted(self._desk, entry.request, entry.identifier[:LONGEST_EMAIL])
+        address = privacy.counted(caller.address(entry.request))
         again = await attempts.take(
             ports,
             Try(BY_IDENTIFIER, who, attempts.PASSWORD_BY_IDENTIFIER),
@@ -107,8 +109,9 @@ class Enter:
                 await records.users.set_password(user.id, fresh)
             signed_in = await sso.start_session(records, user, request, ports, settings)
             await records.events.record(_event("signin.done", entry, user, signed_in.session.id))
-        await attempts.forgive(ports, BY_IDENTIFIER, identifier_key(user.email))
-        return await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
+        await attempts.forgive(ports, BY_IDENTIFIER, familiar.counted(self._desk, request, user.email))
+        response = await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
+        return with_cookies(response, (familiar.cookie(self._desk, user.email),))
 
     def _page(
         self,
