@@ -86,6 +86,9 @@ def _is_private(exchange: Exchange) -> bool:
     return exchange.route is not None and exchange.route.who is not Who.PUBLIC
 
 
+_TITLES = {401: "Sign in first", 403: "Not allowed", 404: "Nothing here", 503: "One moment"}
+
+
 def refusal(no: Refused | Unavailable, *, html: bool) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body. The note stays in the log."""
     more: Headers
@@ -96,11 +99,23 @@ def refusal(no: Refused | Unavailable, *, html: bool) -> tuple[int, list[tuple[s
         more = no.headers
     if html:
         kind = "text/html; charset=utf-8"
-        text = f"<!doctype html><title>{status}</title><h1>{status}</h1><p>{escape(tell)}</p>\n"
+        text = _page(_TITLES.get(status, "That did not work"), f"{tell[:1].upper()}{tell[1:]}", code)
     else:
         kind, text = "application/json", json.dumps({"error": code, "error_description": tell}) + "\n"
     body = text.encode()
     return status, [("Content-Type", kind), ("Content-Length", str(len(body))), *more], body
+
+
+def _page(title: str, tell: str, code: str) -> str:
+    """Without a style: the app's CSP may allow none. A browser's own light or dark colours do."""
+    return (
+        '<!doctype html><html lang="en" dir="ltr"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta name="color-scheme" content="light dark"><title>{title}</title></head>'
+        f"<body><main><h1>{title}</h1><p>{escape(tell.rstrip('.'))}.</p>"
+        f'<p><a id="cancel" href="/">Go to the app</a></p><p><small>Code <code id="error-code">{escape(code)}</code>'
+        "</small></p></main></body></html>\n"
+    )
 
 
 def wants_html(accept: str | None) -> bool:
