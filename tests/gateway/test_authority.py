@@ -61,6 +61,14 @@ def test_our_cookies_are_cut_out_and_no_other(site: Site, sent: str, left: str |
         assert answer.seen_header("cookie") == left, path
 
 
+def test_a_header_full_of_our_cookies_is_400_before_it_costs_anything(site: Site) -> None:
+    """G14: each is cut out of the whole header, so a thousand of them are a small request with a large bill."""
+    for number, status in ((60, 200), (1000, 400)):
+        cookie = "; ".join(f"__Host-bz{one}-x=" for one in range(number))
+        token = site.cookies(site.cookie_token())[1]
+        assert site.ask("GET", "/api/x", [("Cookie", f"{token}; {cookie}")]).status == status
+
+
 def test_two_cookies_of_one_name_are_400_everywhere(site: Site) -> None:
     token = site.cookie_token()
     twice = ("Cookie", f"{site.cookies(token)[1]}; {site.cookies(token)[1]}")
@@ -69,6 +77,22 @@ def test_two_cookies_of_one_name_are_400_everywhere(site: Site) -> None:
         assert site.ask("GET", path, [site.cookies(token), site.cookies(token)]).status == 400, path
     planted = ("Cookie", "__Host-bz-sso=1; a=b; __Host-bz-sso=2")
     assert site.ask("GET", "/signin", [planted], host=site.host("id")).status == 400
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR", "bearer "])
+def test_the_scheme_is_read_in_any_case(site: Site, scheme: str) -> None:
+    token = site.keys.token()
+    for path in ("/api/x", "/maybe/x"):
+        answer = site.ask("GET", path, {"Authorization": f"{scheme} {token}"})
+        assert answer.status == 200, path
+        assert answer.seen_header("authorization") == f"Bearer {token}"
+        assert answer.seen_header("x-bartizan-user") == "alice"
+        assert site.ask("GET", path, {"Authorization": f"{scheme} {token[:-20]}"}).status == 401
+    assert site.ask("GET", "/open/x", {"Authorization": f"{scheme} foreign"}).seen_header("authorization") == (
+        f"{scheme} foreign"
+    ), "a public route leaves it alone"
+    twice = [("Authorization", f"{scheme} {token}"), ("Authorization", f"Bearer {token}")]
+    assert site.ask("GET", "/api/x", twice).status == 401
 
 
 def test_a_bearer_goes_before_the_cookie(site: Site) -> None:

@@ -106,6 +106,8 @@ def test_time_and_end_are_looked_at_each_time() -> None:
         (Who.OPTIONAL, (), None),
         (Who.OPTIONAL, ("Bearer x",), "x"),
         (Who.SIGNED_IN, ("Bearer x",), "x"),
+        (Who.SIGNED_IN, ("bearer x",), "x"),
+        (Who.SIGNED_IN, ("BEARER  x",), "x"),
         (Who.SIGNED_IN, (), "401 unauthorized"),
         (Who.SIGNED_IN, ("Basic x",), "401 unauthorized"),
         (Who.SIGNED_IN, ("Bearer x, Bearer y",), "400 invalid_request"),
