@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from ipaddress import ip_address
 
 import msgspec
 import structlog
@@ -56,6 +57,10 @@ class Monitor:
         self._history.add(point_of(look))
         self._look = look
 
+    @property
+    def host(self) -> str:
+        return self._settings.host
+
     def overview(self) -> Overview | None:
         return None if self._look is None else overview(self._look, self._history)
 
@@ -84,13 +89,38 @@ class _Families:
 
 
 def metrics_app(monitor: Monitor) -> ASGIApp:
-    """For 127.0.0.1:9464."""
-    return _app({"/metrics": monitor.metrics})
+    """For 127.0.0.1:9464. On loopback it answers to this machine's own names alone: a page elsewhere can have its name
+    lead here (DNS rebinding), and would read what a person's browser can reach."""
+    app = _app({"/metrics": monitor.metrics})
+    return _own_names_only(app) if _is_local(monitor.host) else app
 
 
 def overview_app(monitor: Monitor) -> ASGIApp:
     """For monitoring.sock."""
     return _app({"/overview": monitor.overview_json, "/history": monitor.history_json, "/metrics": monitor.metrics})
+
+
+def _own_names_only(app: ASGIApp) -> ASGIApp:
+    async def checked(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+            if not all(_is_local(_without_port(host)) for host in hosts):
+                await _send(send, (421, "text/plain", b""))
+                return
+        await app(scope, receive, send)
+
+    return checked
+
+
+def _without_port(host: str) -> str:
+    return host.rpartition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
+
+
+def _is_local(name: str) -> bool:
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _app(answers: dict[str, Callable[[], Answer]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:

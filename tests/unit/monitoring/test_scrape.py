@@ -164,6 +164,40 @@ def test_the_console_asks_over_the_socket(sockets: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("listening", "asked", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1:9464", 200),
+        ("127.0.0.1", "localhost:9464", 200),
+        ("127.0.0.1", "metrics.localhost", 200),
+        ("::1", "[::1]:9464", 200),
+        ("127.0.0.1", "rebound.example:9464", 421),
+        ("127.0.0.1", "localhost.rebound.example", 421),
+        ("127.0.0.1", "203.0.113.7:9464", 421),
+        ("203.0.113.7", "node-7.internal:9464", 200),
+    ],
+)
+def test_a_page_whose_name_was_bound_to_loopback_reads_no_metrics(
+    sockets: Path, listening: str, asked: str, status: int
+) -> None:
+    async def walk() -> None:
+        monitor = monitor_of(sockets, host=listening)
+        await monitor.refresh()
+        started: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            started.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": [(b"host", asked.encode())]}
+        await metrics_app(monitor)(scope, receive, send)
+        assert started[0]["status"] == status
+
+    asyncio.run(walk())
+
+
+@pytest.mark.parametrize(
     "answer", [b"", b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 abc x\r\n\r\n", b"HTTP/1.1 200 x\r\ncontent-length: 9\r\n\r\nx"]
 )
 def test_what_is_no_answer_is_an_os_error(sockets: Path, answer: bytes) -> None:
