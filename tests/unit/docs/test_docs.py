@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_pictures_of_the_map_are_current() -> None:
-    done = subprocess.run(
-        [sys.executable, "docs/draw.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize("script", ["docs/draw.py", "docs/tables.py"])
+def test_what_is_drawn_from_the_code_is_current(script: str) -> None:
+    done = subprocess.run([sys.executable, script, "--check"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
