@@ -72,19 +72,20 @@ class _Office:
             await self._send("password_changed", job, user.email, name=user.name, when=when)
 
     async def theft(self, job: Job) -> None:
-        """Enqueued by the rotation that caught it, in its own transaction (flows §6)."""
+        """Enqueued by the rotation that caught it, in its own transaction (flows §6).
+
+        What it says of the session is in the job: by now that may be ended, as the BFF's always is.
+        """
         user = await self._user(UUID(job.detail["user_id"]))
         if user is None:
             return
         at = datetime.fromisoformat(job.detail["at"])
         async with self._store.reading() as records:
             client = await records.clients.by_id(job.detail["client_id"])
-            sessions = {str(session.id): session for session in await records.sessions.of_user(user.id)}
         app = client.name if client is not None else job.detail["client_id"]
-        session = sessions.get(job.detail.get("session_id", ""))
-        facts = [("App", app), ("When", f"{day(at)}, {clock(at)}")]
-        if session is not None:
-            facts[1:1] = [("Device", session.device), ("Network", session.network)]
+        of_session = (("Device", job.detail["device"]), ("Network", job.detail["network"]))
+        known = [(name, value) for name, value in of_session if value]  # empty: it hung on no session
+        facts = [("App", app), *known, ("When", f"{day(at)}, {clock(at)}")]
         await self._send("theft", job, user.email, name=user.name, app=app, when=f"at {clock(at)}", facts=facts)
 
     async def none(self, job: Job) -> None:

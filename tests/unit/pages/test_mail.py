@@ -55,7 +55,8 @@ def test_only_alarms_are_red() -> None:
     assert "#9c2b1c" not in written("verify").html.split("<body", 1)[1]
 
 
-def test_theft_is_told_with_what_the_rotation_enqueues(house: PagesHouse) -> None:
+@pytest.mark.parametrize(("device", "network"), [("Firefox on Linux", "203.0.113.0/24"), ("", "")])
+def test_theft_is_told_with_what_the_rotation_enqueues(house: PagesHouse, device: str, network: str) -> None:
     house.tables.jobs.append(
         Job(
             id=UUID(int=3),
@@ -63,9 +64,11 @@ def test_theft_is_told_with_what_the_rotation_enqueues(house: PagesHouse) -> Non
             detail={
                 "user_id": str(USER.id),
                 "client_id": BFF.id,
-                "session_id": "",
+                "session_id": str(UUID(int=5)),  # ended with the theft: no longer among the user's
                 "gid": str(UUID(int=4)),
                 "at": "2030-01-01T14:21:00+00:00",
+                "device": device,
+                "network": network,
             },
         )
     )
@@ -74,6 +77,9 @@ def test_theft_is_told_with_what_the_rotation_enqueues(house: PagesHouse) -> Non
     assert "At 14:21 UTC a session of yours was" in made.text
     assert "Snapshots" in made.text
     assert "/account#sessions" in made.text
+    assert [word in made.text for word in ("Device", "Network")] == [bool(device), bool(network)]
+    assert device in made.text
+    assert network in made.text
 
 
 def test_a_mail_that_is_no_longer_true_is_not_sent(house: PagesHouse) -> None:
