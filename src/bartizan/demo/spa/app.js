@@ -6,6 +6,7 @@ import * as view from './view.js';
 import {upload} from './upload.js';
 
 const find = id => document.getElementById(id);
+find('loading').hidden = false; // sent hidden: without a script nobody looks
 
 async function open() {
   view.trouble();
