@@ -44,7 +44,11 @@ _HEADINGS = {
     503: "We are away for a moment",
 }
 
-_BY_CODE = {"forbidden": "Not for this account", "link_dead": "This link does not work"}
+_BY_CODE = {
+    "forbidden": "Not for this account",
+    "form_expired": "That form was too old",
+    "link_dead": "This link does not work",
+}
 
 
 class Site(Struct, frozen=True):
