@@ -59,6 +59,20 @@ COOKIES = {
     "ix": ("One interaction at the sign-in pages", "HttpOnly, SameSite=Lax", "1 hour"),
 }
 AT_ID = ("sso", "ix")
+# Those of the pages at id, which no other server knows of (auth/signin, web/formcsrf.py).
+OF_PAGES = {
+    "form": (
+        "A random value to which the pages' forms are bound",
+        "HttpOnly, SameSite=Lax",
+        "until the browser closes",
+    ),
+    "wait": ("The mail that is waited for after sign-up or reset, sealed", "HttpOnly, SameSite=Lax", "1 hour"),
+    "seen": (
+        "That somebody has signed in here before: a stranger's wrong passwords do not lock this browser out",
+        "HttpOnly, SameSite=Lax",
+        "180 days",
+    ),
+}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -127,12 +141,13 @@ def cookie_page() -> str:
         )
         for name in cookies.CookieNames.__struct_fields__
     )
+    pages = ((f"`{away.sso.removesuffix('sso')}{name}`", "id", *told) for name, told in OF_PAGES.items())
     return page(
         "Cookies",
         "All are `Secure`, `Path=/`, without a `Domain`, and carry the prefix `__Host-`, so no sibling subdomain can\n"
         f"plant one. Below `localhost` the names hold the port (`{here.at}`), as cookies ignore ports. The gateway\n"
         "takes all of them out before a request reaches your app.",
-        table(("Name", "Origin", "Holds", "Flags", "Lives at most"), rows),
+        table(("Name", "Origin", "Holds", "Flags", "Lives at most"), (*rows, *pages)),
     )
 
 

@@ -33,3 +33,18 @@ def test_every_local_link_of_every_page_leads_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_file_that_a_page_names_exists() -> None:
+    """Beside the root, below the package, or beside the page. What a run makes (`.bartizan/…`) is not ours."""
+    for page in ROOT.glob("docs/**/*.md"):
+        for name in re.findall(r"`([\w-]+/[\w./-]*\w\.(?:py|lua|js|html|toml|md|yml))`", page.read_text()):
+            places = (ROOT / name, ROOT / "src" / "bartizan" / name, page.parent / name)
+            assert any(place.exists() for place in places), f"{page.name}: {name}"
+
+
+def test_every_picture_is_small() -> None:
+    shown = "".join(page.read_text() for page in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")])
+    for picture in (ROOT / "docs" / "pictures").iterdir():
+        assert picture.stat().st_size < 150_000
+        assert f"pictures/{picture.name}" in shown
