@@ -60,6 +60,11 @@ def commands(data: Path, tag: str) -> None:
     assert [key["state"] for key in keys].count("signs") <= 1
     rotated = run(data, "key", "rotate")
     assert len(rotated) >= len(keys)
+    assert "There is no key" in run(data, "key", "withdraw", "x", code=1)
+    signs = next(row["kid"] for row in rotated if row["state"] == "signs")
+    left = run(data, "key", "withdraw", signs)
+    assert signs not in [row["kid"] for row in left]
+    assert [row["state"] for row in left].count("signs") == 1
     assert run(data, "session", "list") == []
     assert "is no session id" in run(data, "session", "end", "x", code=1)
     assert run(data, "session", "list", email) == []
@@ -79,6 +84,28 @@ def test_running_and_then_stopped(tmp_path: Path) -> None:
     commands(stack.data, "stopped")
     assert run(stack.data, "reset", "--yes")["deleted"]
     assert not stack.data.exists()
+
+
+def test_status_as_scripts_read_it(stack: Stack) -> None:
+    status = run(stack.data, "status")
+    assert set(status) == {"ready", "ready_seconds", "urls", "servers", "others", "supervisor"}
+    assert status["ready"] is True
+    assert isinstance(status["ready_seconds"], float)
+    assert {"app", "id", "files", "inbox", "console"} <= set(status["urls"])
+    assert all(url.startswith("http://") for url in status["urls"].values())
+    assert len(status["servers"]) == 9
+    for row in status["servers"]:
+        kinds = {key: type(value) for key, value in row.items()}
+        assert kinds == {
+            "name": str, "ready": bool, "pids": list, "address": str, "pss_bytes": int, "version": str
+        }  # fmt: skip
+        assert all(isinstance(pid, int) for pid in row["pids"])
+    assert [set(row) for row in status["others"]] == [{"name", "pids", "pss_bytes"}] * len(status["others"])
+
+
+def test_the_card_fits_a_terminal(stack: Stack) -> None:
+    """The link of the first administrator too; five digits of a port make it no longer than that."""
+    assert max(map(len, stack.output.splitlines())) <= 80
 
 
 def test_status_of_nothing(tmp_path: Path) -> None:

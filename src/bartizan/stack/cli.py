@@ -5,15 +5,23 @@ Errors are sentences: what happened, and the one thing to do. Exit codes: 0 done
 
 from __future__ import annotations
 
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
+
+with suppress(ValueError):  # not the main thread: then the signal is not ours
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during these imports ends it without a trace
 
 from cyclopts import App, CycloptsError, Parameter
 
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Trouble
 from bartizan.stack.show import as_json, as_table
+
+with suppress(ValueError):
+    signal.signal(signal.SIGINT, before)
 
 DEFAULT_DATA = Path(".bartizan")
 
@@ -297,6 +305,14 @@ def key_rotate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = F
     from bartizan.stack import operations
 
     _show(_with_instance(config, data, operations.rotate_keys), json)
+
+
+@key.command(name="withdraw")
+def key_withdraw(kid: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
+    """Take a leaked key away with all that it signed, everywhere within two seconds. Another signs at once."""
+    from bartizan.stack import operations
+
+    _show(_with_instance(config, data, lambda instance: operations.withdraw_key(instance, kid)), json)
 
 
 @session.command(name="list")

@@ -208,6 +208,14 @@ async def rotate_keys(instance: Instance) -> list[Row]:
     return await list_keys(instance)
 
 
+async def withdraw_key(instance: Instance, kid: str) -> list[Row]:
+    """A key that leaked: gone with all that it signed, everywhere within two seconds (flows §7)."""
+    settings = compiled.auth(instance.at)
+    if not await signing.withdraw(settings, instance.store, instance.ring, lambda: datetime.now(UTC), os.urandom, kid):
+        raise Trouble(f"There is no key {kid!r}. See: bartizan key list")
+    return await list_keys(instance)
+
+
 async def list_sessions(instance: Instance, who: str = "") -> list[Row]:
     async with instance.store.reading() as records:
         people = [await _find(records, who)] if who else await records.users.search("", limit=_MANY, offset=0)

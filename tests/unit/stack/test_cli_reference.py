@@ -20,7 +20,7 @@ def test_every_command_is_there() -> None:
     for group, words in {
         "user": ("create", "list", "show", "delete", "lock", "unlock"),
         "client": ("create", "list", "show", "delete"),
-        "key": ("list", "rotate"),
+        "key": ("list", "rotate", "withdraw"),
         "session": ("list", "end"),
     }.items():
         assert set(words) <= set(getattr(cli, group))
