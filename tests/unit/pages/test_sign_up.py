@@ -6,7 +6,7 @@ from copy import deepcopy
 
 import msgspec
 import pytest
-from tests.unit.auth.house import BFF, ISSUER, USER, back
+from tests.unit.auth.house import BFF, ISSUER, SETTINGS, USER, back
 from tests.unit.pages.house import CHANGED, PASSWORD, Page, PagesHouse
 
 DANA = {"name": "Dana Holm", "email": "dana@example.test", "password": PASSWORD}
@@ -33,6 +33,13 @@ def test_from_an_app_through_the_mailbox_back_to_the_app(house: PagesHouse) -> N
     (user,) = [user for user in house.tables.users.values() if user.email == DANA["email"]]
     assert (user.name, user.email_verified, user.admin) == ("Dana Holm", True, False)
     assert house.events()[-3:] == ["user.created", "user.verified", "code.issued"]
+
+
+def test_the_browser_of_the_sign_up_is_known_from_then_on(house: PagesHouse) -> None:
+    sign_up(house)
+    link = house.mailed_path()
+    assert house.submit(link, link).status == 303
+    assert SETTINGS.cookies.sso.replace("sso", "seen") in house.cookies
 
 
 def test_elsewhere_the_password_chosen_at_sign_up_is_asked_first(house: PagesHouse) -> None:

@@ -14,7 +14,7 @@ from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
 from bartizan.auth.passwords import LONGEST
 from bartizan.auth.say import Fault, where_forms_lead
-from bartizan.auth.signin import waiting
+from bartizan.auth.signin import familiar, waiting
 from bartizan.auth.signin.dead import dead
 from bartizan.model.codes import Link
 from bartizan.model.route import Route, Who
@@ -77,7 +77,7 @@ class Verify:
             await records.events.record(trace.of(request).event("user.verified", user_id=user.id))
             signed_in = await sso.start_session(records, user, request, ports, settings)
         response = await proceed.proceed(request, ports, settings, signed_in=signed_in)
-        return with_cookies(response, (waiting.delete(self._desk),))
+        return with_cookies(response, (waiting.delete(self._desk), familiar.cookie(self._desk, user.email)))
 
     async def _owner(self, records: Records, used: Link, request: Request) -> User | None:
         """The account: made now, or, when the command line made it unverified, confirmed now."""
