@@ -141,6 +141,19 @@ def test_pages_that_say_no(stranger: Looker, site: Site) -> None:
         stranger.at(url, *FAILURE)
 
 
+def test_a_form_of_a_stranger_is_told_to_sign_in(stranger: Looker, site: Site) -> None:
+    page = stranger.page
+    page.goto(f"{site.app}/")
+    page.evaluate(
+        "() => { const form = document.createElement('form'); form.method = 'post';"
+        " form.action = '/views/photos'; document.body.append(form); form.submit(); }"
+    )
+    expect(page.locator("#error-code")).to_have_text("unauthorized")
+    stranger.here("sign-in", "error-code", "request-id").locator("#sign-in").click()
+    page.wait_for_url(f"{site.id}/signin**")
+    stranger.here(*SIGN_IN)
+
+
 def test_pages_of_a_person(person: Looker, site: Site) -> None:
     person.here("upload", "upload-input", "sign-out")
     person.at(f"{site.app}/views/photos", "add-title", "add", "sign-out")

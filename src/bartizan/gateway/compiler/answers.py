@@ -213,15 +213,24 @@ def _style_hash() -> str:
     return "sha256-" + b64encode(sha256(_STYLE.encode()).digest()).decode()
 
 
+def _onward(answer: Answer, app_origin: str) -> tuple[str, str, str]:
+    """The one button: its id, where it leads, its words."""
+    if answer.status in _BEHIND:
+        return "again", "", "Try again"
+    if answer.status == 401 and answer.title != _BY_ITSELF:
+        return "sign-in", f"{app_origin}/bff/login?return_to=/", "Sign in"
+    return "cancel", f"{app_origin}/", "Go to the app"
+
+
 def page(answer: Answer, app_origin: str) -> str:
     """Works as sent: what happened, one way on, and the request id that the logs have."""
-    href, label = ("", "Try again") if answer.status in _BEHIND else (f"{app_origin}/", "Go to the app")
+    name, href, label = _onward(answer, app_origin)
     return (
         '<!doctype html><html lang="en" dir="ltr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(answer.title)}</title><style>{_STYLE}</style></head>"
         f"<body><main>{_MARK}<h1>{escape(answer.title)}</h1><p>{escape(answer.tell)}</p>"
-        f'<a id="cancel" href="{escape(href)}">{label}</a>'
+        f'<a id="{name}" href="{escape(href)}">{label}</a>'
         f'<dl><dt>Code</dt><dd id="error-code">{answer.code}</dd>'
         '<dt>Request</dt><dd id="request-id">%REQ(X-REQUEST-ID)%</dd></dl></main></body></html>'
     )
