@@ -31,8 +31,11 @@ class Objects:
     @cached_property
     def _store(self) -> LocalStore:
         """Made at the first use: whoever only reads the route table makes no directory."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return LocalStore(prefix=self._folder / "objects", mkdir=True)
+        place = self._folder / "objects"  # nobody else looks in, also where the operator's own folder is open
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(PermissionError):  # another user's: its mode is theirs to choose
+            place.chmod(0o700)
+        return LocalStore(prefix=place)
 
     @cached_property
     def half(self) -> Path:
