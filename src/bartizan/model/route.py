@@ -36,6 +36,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body_limit: int = 64 * 1024  # bytes
     timeout: int = 15  # seconds; 0: a stream, no cut
     stream: bool = False  # request body is streamed through
+    held: bool = False  # a long poll: its wait is no slowness, and is left out of the gateway's p99
     limit: str = ""  # "30/minute": per address, at the gateway
     cors: str = ""  # "" none · "public" any origin, no credentials · "clients" the registered origins
     form: bool = False  # a page's form POST: double-checked by the page's own CSRF field

@@ -46,36 +46,67 @@ async def process(socket: Path) -> ProcessReport | None:
 _ENVOY_WANTED = (
     r"^http\.gateway\.(downstream_rq_(total|[1-5]xx|time|active)|rbac\..*denied|jwt_authn\.denied)$"
     r"|^cluster\..*\.upstream_rq_[1-5]xx$|rate_limited$|^server\.(uptime|memory_allocated)$"
+    r"|^vhost\..*\.route\.held\.upstream_rq_time$"
 )
 _ENVOY_LINE = re.compile(r"(?P<name>[^:]+): (?P<value>\d+)")
-_ENVOY_P99 = re.compile(r"P99\((?P<now>[\d.]+|nan),")
+_ENVOY_BUCKET = re.compile(r"(?P<from>[\d.e+]+),(?P<width>[\d.e+]+):(?P<count>\d+)")
+_ALL, _HELD = "http.gateway.downstream_rq_time", ".route.held.upstream_rq_time"
 
 
 class GatewayReport(Struct, frozen=True):
     numbers: dict[str, int]
-    p99_ms: float | None  # of the last seconds; None: nothing passed
+    p99_ms: float | None  # of the last seconds, without long polls; None: nothing passed
 
 
 async def envoy(socket: Path) -> GatewayReport | None:
     try:
-        answer = await ask.get(f"unix:{socket}", f"/stats?filter={quote(_ENVOY_WANTED, safe='')}")
+        wanted = f"/stats?filter={quote(_ENVOY_WANTED, safe='')}&histogram_buckets=detailed"
+        answer = await ask.get(f"unix:{socket}", wanted)
     except (OSError, TimeoutError):
         return None
     return read_envoy(answer.body.decode("utf-8", "replace")) if answer.status == 200 else None
 
 
 def read_envoy(text: str) -> GatewayReport:
-    """Pure: Envoy's `name: value` lines."""
+    """Pure: Envoy's `name: value` lines, and below a histogram's name its `intervals=from,width:count, …`."""
     numbers: dict[str, int] = {}
-    p99: float | None = None
+    passed: dict[float, int] = {}
+    held: dict[float, int] = {}
+    histogram = ""
     for line in text.splitlines():
         found = _ENVOY_LINE.fullmatch(line)
         if found:
             numbers[found["name"]] = int(found["value"])
-        elif line.startswith("http.gateway.downstream_rq_time:"):
-            quantile = _ENVOY_P99.search(line)
-            p99 = float(quantile["now"]) if quantile and quantile["now"] != "nan" else None
-    return GatewayReport(numbers, p99)
+        elif not line.startswith(" "):
+            histogram = line.rstrip(": ")
+        elif line.startswith("  intervals=") and (histogram == _ALL or histogram.endswith(_HELD)):
+            into = passed if histogram == _ALL else held
+            for bucket in _ENVOY_BUCKET.finditer(line):
+                middle = float(bucket["from"]) + float(bucket["width"]) / 2
+                into[middle] = into.get(middle, 0) + int(bucket["count"])
+    return GatewayReport(numbers, _p99(_without(passed, held)))
+
+
+def _without(passed: dict[float, int], held: dict[float, int]) -> dict[float, int]:
+    """A long poll lasts a little longer for the gateway than for the server behind: it is there, or just above."""
+    left = dict(sorted(passed.items()))
+    for at, count in sorted(held.items()):
+        for middle in left:
+            if middle >= at and count:
+                taken = min(count, left[middle])
+                left[middle] -= taken
+                count -= taken
+    return left
+
+
+def _p99(buckets: dict[float, int]) -> float | None:
+    """The middle of the bucket in which 99 of 100 are reached."""
+    wanted, seen = 0.99 * sum(buckets.values()), 0
+    for middle, count in buckets.items():
+        seen += count
+        if count and seen >= wanted:
+            return middle
+    return None
 
 
 _DATABASE_SQL = """

@@ -227,3 +227,11 @@ def test_https_is_said_once_and_for_all() -> None:
     assert "strict-transport-security" not in text
     assert "__Host-bz8080-at" in text
     assert "__Host-bz-at" in json.dumps(bootstrap(SETTINGS))
+
+
+def test_a_long_poll_has_a_histogram_of_its_own() -> None:
+    """So that monitoring can take its wait out of the p99."""
+    rows = (row("/poll", Who.ANYONE, held=True), row("/page", Who.ANYONE))
+    settings = replace(SETTINGS, own=(OwnServer(name="auth", socket=Path("/run/bz/auth.sock"), routes=rows),))
+    held = [route["name"] for route in routes_of("id", settings) if route.get("stat_prefix") == "held"]
+    assert held == ["auth /poll"]

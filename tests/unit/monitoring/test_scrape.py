@@ -32,7 +32,14 @@ limit.http_local_rate_limit.rate_limited: 5
 cluster.auth.upstream_rq_2xx: 70
 server.uptime: 60
 server.memory_allocated: 6026536
-http.gateway.downstream_rq_time: P0(0,0) P50(1,1) P99(41.5,80) P100(90,90)
+http.gateway.downstream_rq_time:
+  totals=1,0.1:900, 80,1:4
+  intervals=0,0:2, 1,0.1:96, 41,1:2, 1500,100:5, 1600,100:2
+  summary=P0(0,0) P50(1,1) P99(1650,80) P100(1700,90)
+vhost.id.route.held.upstream_rq_time:
+  totals=1500,100:60
+  intervals=1500,100:7
+  summary=P0(1500,1500)
 """
 
 
@@ -139,7 +146,9 @@ def test_what_envoy_says_is_read() -> None:
     report = read_envoy(ENVOY)
     assert report.p99_ms == 41.5
     assert report.numbers["http.gateway.downstream_rq_4xx"] == 10
-    assert read_envoy("http.gateway.downstream_rq_time: P0(nan,0) P99(nan,1)\nnonsense\n\n").p99_ms is None
+    assert read_envoy("http.gateway.downstream_rq_time: No recorded values\nnonsense\n\n").p99_ms is None
+    idle = ENVOY.replace("0,0:2, 1,0.1:96, 41,1:2, ", "")
+    assert read_envoy(idle).p99_ms is None, "nothing passed but long polls"
 
 
 def test_the_console_asks_over_the_socket(sockets: Path) -> None:

@@ -44,7 +44,7 @@ def routes(server: AuthServer) -> tuple[Route, ...]:
         _public(PATHS.jwks, Jwks(server)),
         _public(PATHS.openid, metadata),
         _public(PATHS.oauth, metadata),
-        Route(methods=("GET",), path=PATHS.ended, endpoint=Ended(server), who=Who.ANYONE, body_limit=0),
+        Route(methods=("GET",), path=PATHS.ended, endpoint=Ended(server), who=Who.ANYONE, body_limit=0, held=True),
     )
 
 

@@ -18,6 +18,7 @@ _KEPT_STATS = (
     r"http\.gateway\.(rbac|no_route|rq_direct_response).*",
     r"http\.gateway\.jwt_authn\.(allowed|denied|jwt_cache_hit|jwt_cache_miss)",
     r"cluster\..*\.(upstream_rq_[1-5]xx|upstream_rq_time|upstream_rq_active|upstream_cx_connect_fail)",
+    r"vhost\..*\.route\.held\.upstream_rq_time",
     r"limit\.http_local_rate_limit\.rate_limited",
     r".*config_reload.*|.*\.update_(success|rejected)",
     r"server\.(uptime|memory_allocated|memory_physical_size|live|concurrency)",

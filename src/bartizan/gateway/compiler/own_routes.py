@@ -13,6 +13,7 @@ from bartizan.protocol.web.csrf import Rule
 from bartizan.web.paths import pattern
 
 BFF = "/bff"
+HELD = "held"  # the long polls' own histogram, which monitoring takes out of the whole
 _PREFIX_TIMEOUT, _PREFIX_BODY = 15, 64 * 1024
 
 
@@ -51,6 +52,7 @@ def _row(settings: GatewaySettings, server: OwnServer, row: Route) -> Iterator[J
         },
         "metadata": _about(row),
         "response_headers_to_add": parts.vary(cors),
+        **({"stat_prefix": HELD} if row.held else {}),
     }
 
 
