@@ -89,7 +89,11 @@ def test_unsafe_methods_carry_the_csrf_value_and_safe_ones_do_not(context: Brows
     assert page.evaluate("bz.headers('DELETE').then(found => found['X-CSRF-Token'])") == bff.last("/api").csrf
     assert page.evaluate("bz.headers('GET').then(found => JSON.stringify(found))") == "{}"
     assert page.evaluate("violations") == []
+    page.evaluate("Promise.all([bz.user(), bz.user(), bz.fetch('/api'), bz.user()]).then(() => 1)")
     assert bff.count("/bff/session") == 1, "one session request a page life"
+    assert page.evaluate("code(bz.refresh())") == "done"
+    assert page.evaluate(POST) == 200
+    assert all(one.authorization is None for one in bff.asked), "cookie mode never asks for a token"
 
 
 def test_another_origin_gets_nothing(context: BrowserContext, bff: FakeBff) -> None:

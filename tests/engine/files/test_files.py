@@ -73,6 +73,10 @@ def test_answers_of_the_files_origin_carry_the_headers_of_flows_10(drawer: Drawe
     assert answer.header("content-security-policy") == "sandbox; default-src 'none'"
     assert (answer.header("content-disposition") or "").startswith("attachment; ")
     assert answer.header("x-evil") is None
+    assert answer.header("set-cookie") is None
+    beyond = drawer.call("GET", file["url"], headers={"Range": "bytes=999999-"})
+    same = ("cross-origin-resource-policy", "access-control-allow-origin", "cache-control", "content-security-policy")
+    assert [beyond.header(name) for name in same] == [answer.header(name) for name in same]
     head = drawer.call("HEAD", file["url"])
     assert (head.status, head.body, head.header("content-length")) == (200, b"", str(len(PDF)))
 
@@ -98,6 +102,9 @@ def test_one_range_is_served(drawer: Drawer, ada: Person, asked: str, status: in
         assert answer.header("content-range") == f"bytes */{len(PDF)}"
     other = drawer.call("GET", file["url"], headers={"Range": asked, "If-Range": '"another"'})
     assert (other.status, other.body) == (200, PDF)
+    etag = answer.header("etag") or ""
+    assert drawer.call("GET", file["url"], headers={"Range": asked, "If-Range": etag}).status == status
+    assert drawer.call("GET", file["url"], headers={"Range": asked, "If-None-Match": etag}).status == 304
 
 
 def test_a_file_is_nobody_elses(drawer: Drawer, ada: Person) -> None:
@@ -125,6 +132,19 @@ def test_a_link_dies_with_what_gave_it_and_does_not_come_back(empty_database_url
         assert drawer.call("GET", file["url"]).status == 404
 
 
+@pytest.mark.parametrize("query", ["variant=huge", "variant=original&variant=thumb", "x=1"])
+def test_a_link_is_asked_for_by_one_known_variant(drawer: Drawer, ada: Person, query: str) -> None:
+    file = drawer.uploaded(ada, PNG)
+    assert drawer.call("GET", f"/files/{file['id']}/link?{query}", ada).status == 400
+    assert drawer.call("GET", f"/files/{file['id']}/link?variant=original", ada).json["url"] == file["url"]
+
+
+def test_a_picture_is_shown_under_its_own_name(drawer: Drawer, ada: Person) -> None:
+    file = drawer.uploaded(ada, PNG, name="gr%C3%BC%C3%9Fe.png")
+    shown = drawer.call("GET", file["url"]).header("content-disposition")
+    assert shown == "inline; filename=\"gr__e.png\"; filename*=UTF-8''gr%C3%BC%C3%9Fe.png"
+
+
 def test_a_link_ends_with_its_time(drawer: Drawer, ada: Person) -> None:
     file = drawer.uploaded(ada, PNG)
     drawer.late = 3600 - 60
@@ -139,7 +159,11 @@ def test_tokens_are_checked_as_by_any_resource_server(drawer: Drawer, ada: Perso
     reader = drawer.headers(ada, "files.read")
     assert drawer.call("POST", "/files", headers=reader, body=PNG).status == 403
     assert drawer.call("GET", "/files", headers=drawer.headers(ada, "files.write")).status == 403
+    refused = drawer.call("POST", "/files", headers=reader, body=PNG)
+    assert 'error="insufficient_scope"' in (refused.header("www-authenticate") or "")
     whole = drawer.headers(ada)
+    without = {name: value for name, value in whole.items() if name != "X-CSRF-Token"}
+    assert drawer.call("POST", "/files", headers=without, body=PNG).status == 403
     for forged in ({"X-CSRF-Token": "wrong"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site"}):
         assert drawer.call("POST", "/files", headers={**whole, **forged}, body=PNG).status == 403, forged
     drawer.issuer.end(str(ada.gid))

@@ -92,3 +92,4 @@ def test_a_rounded_end_is_one_to_two_spans_away(now: int, seconds: int) -> None:
     end = links.rounded(now, seconds)
     assert seconds < end - now <= 2 * seconds
     assert end % seconds == 0
+    assert links.rounded(now + (end - now - 1) % seconds, seconds) == end, "all of one span are one, so that caches hit"

@@ -20,6 +20,8 @@ from bartizan.protocol.refusal import Refused
         (None, "file"),
         ("", "file"),
         ("..", "file"),
+        ("%2Ftmp%2F", "file"),
+        ("x" * 500, "x" * 200),
         ("a.png", "a.png"),
         ("gr%C3%BC%C3%9Fe.png", "grüße.png"),
         ("u%CC%88.png", "ü.png"),
@@ -106,7 +108,8 @@ JPEG, PNG, WEBP = b"\xff\xd8\xff\xe0rest", b"\x89PNG\r\n\x1a\nrest", b"RIFF\x01\
     [
         (JPEG, "image/jpeg"), (PNG, "image/png"), (WEBP, "image/webp"), (b"GIF89a...", "image/gif"),
         (b"%PDF-1.7\n", "application/pdf"), (b"PK\x03\x04rest", "application/zip"),
-        (b"hello", "text/plain"), ("grüße".encode(), "text/plain"), (b"# a heading <b>", "text/plain"),
+        (b"", "text/plain"), (b"hello", "text/plain"),
+        ("grüße".encode(), "text/plain"), (b"# a heading <b>", "text/plain"),
         (b"<!doctype html>", "text/html"), (b" \n<ScRiPt>", "text/html"), (b"\xef\xbb\xbf<html>", "text/html"),
         (b"<?xml version='1.0'?><svg >", "image/svg+xml"), (b"<svg/onload=1>", "image/svg+xml"),
         (b"<!-- --><svg>", "image/svg+xml"),
@@ -119,6 +122,12 @@ def test_a_kind_is_told_by_content(head: bytes, kind: str) -> None:
 @pytest.mark.parametrize("head", [b"MZ\x90\0", b"\x7fELF", b"\0\0\0\0", b"caf\xe9", b"\xff\xfeh\0i\0", b" %PDF-1.4 \0"])
 def test_what_is_not_listed_is_not_text_either(head: bytes) -> None:
     assert kinds.of(head, whole=True) not in (kinds.TEXT, *kinds.IMAGES, "application/pdf")
+
+
+def test_a_text_may_be_cut_inside_a_letter_but_not_end_there() -> None:
+    cut = b"gr" + "ü".encode()[:1]
+    assert kinds.of(cut, whole=False) == kinds.TEXT
+    assert kinds.of(cut, whole=True) != kinds.TEXT
 
 
 @given(st.binary(max_size=64), st.booleans())
@@ -156,7 +165,7 @@ def test_a_name_may_not_say_something_else(name: str, kind: str, fits: bool, sav
 @pytest.mark.parametrize(
     ("claimed", "agrees"),
     [("", True), ("image/png", True), ("IMAGE/PNG; q=1", True), ("application/octet-stream", True),
-     ("image/jpeg", False), ("text/html", False), ("image", False), ("image/png,text/html", False)],
+     ("image/*", False), ("image/jpeg", False), ("text/html", False), ("image", False), ("image/png,text/html", False)],
 )  # fmt: skip
 def test_a_claim_agrees_or_says_nothing(claimed: str, agrees: bool) -> None:
     assert kinds.agrees(claimed, "image/png") is agrees
