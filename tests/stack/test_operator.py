@@ -12,14 +12,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.fixtures.stack import IMPORTS, Stack, free_port
 
-from bartizan.stack.home import Home, alive
+from bartizan.stack import proc
+from bartizan.stack.home import Home, alive, started
+from bartizan.stack.supervisor import LEASH_SECONDS
 
 pytestmark = pytest.mark.stack
 
@@ -111,15 +114,19 @@ def test_nothing_listens_beyond_loopback_and_the_gateway_alone_on_its_port(stack
 DEATHS = [
     ("auth", "id", "/signin", 2.0),
     ("frontend", "app", "/", 2.0),
+    ("files", "files", "/f/none", 2.0),
     ("resource", "app", "/api/whoami", 2.0),
     ("cache", "id", "/signin", 2.0),
     ("worker", "id", "/dev/inbox", 2.0),
     ("database", "id", "/signin", 5.0),
     ("gateway", "id", "/jwks", 2.0),
 ]
-# An interpreter with all its imports takes longer where other suites share the two cores: the promise is for an idle
-# machine, and is measured by benchmarks; here four times as much still shows that it comes back by itself.
-SLACK = 4.0
+
+
+def slack() -> float:
+    """The promise is for a machine of one's own, and there it holds as it stands. Where more processes want to run
+    than there are cores, each gets its share of one: so much longer may it take."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.mark.parametrize(("server", "origin", "path", "seconds"), DEATHS)
@@ -131,10 +138,10 @@ def test_killed_it_is_back_and_says_503_meanwhile(
         before = len(caller.seen)
         begun = time.monotonic()
         os.kill(victim, signal.SIGKILL)
-        until_changed(own, server, victim, begun + seconds * SLACK)
+        until_changed(own, server, victim, begun + 4 * seconds)
         took = time.monotonic() - begun
         time.sleep(0.3)
-    assert took < seconds * SLACK
+    assert took < seconds * slack()
     for seen in caller.seen[before:]:
         if seen is None:
             assert server == "gateway", "only the gateway itself may refuse the connection"
@@ -156,13 +163,126 @@ def until_changed(stack: Stack, server: str, victim: int, end: float) -> None:
     pytest.fail(f"{server} is not back:\n{stack.output}\n{stack.logs()}")
 
 
+def test_the_killed_agent_is_back_and_nobody_noticed(own: Stack) -> None:
+    victim = pid_of(own, "agent")
+    with Caller(own.port, "id.localhost", "/signin") as caller:
+        begun = time.monotonic()
+        os.kill(victim, signal.SIGKILL)
+        until_changed(own, "gateway", victim, begun + 8)
+        took = time.monotonic() - begun
+    assert took < 2 * slack()
+    assert pid_of(own, "agent") != victim
+    assert {seen and seen[0] for seen in caller.seen} == {200}
+
+
+def test_monitoring_is_back_with_the_process_it_shares(own: Stack) -> None:
+    url = urlsplit(own.status()["urls"]["metrics"])
+    victim = own.server("monitoring")["pids"][0]
+    assert victim == pid_of(own, "work")
+    begun = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    until_changed(own, "monitoring", victim, begun + 8)
+    status, _ = get(url.port or 0, "127.0.0.1", url.path)
+    took = time.monotonic() - begun
+    assert status == 200
+    assert took < 2 * slack()
+
+
+def test_without_the_nursery_servers_start_the_long_way(own: Stack) -> None:
+    """It is killed together with a server: that one comes back, the nursery too, and nobody else goes."""
+    before = pids(own)
+    begun = time.monotonic()
+    os.kill(before["nursery"], signal.SIGKILL)
+    os.kill(before["work"], signal.SIGKILL)
+    until_changed(own, "worker", before["work"], begun + 20)
+    took = time.monotonic() - begun
+    until(lambda: pids(own).get("nursery") not in (None, before["nursery"]), 10, "the nursery is not back")
+    assert took < 2 * slack() + 1, "all its imports again, beside those of the nursery"
+    assert {name for name, pid in pids(own).items() if before[name] != pid} == {"nursery", "work"}
+
+
+def test_what_is_born_in_the_nursery_belongs_to_the_supervisor(own: Stack) -> None:
+    for name in ("web", "work", "agent"):
+        words = Path(f"/proc/{pid_of(own, name)}/stat").read_text().rpartition(")")[2].split()
+        parent, session = int(words[1]), int(words[3])
+        assert parent == own.pid, name
+        assert session == pid_of(own, name), "a session of its own"
+    threads = list(Path(f"/proc/{pid_of(own, 'nursery')}/task").iterdir())
+    assert len(threads) == 1, "it forks, so it has one"
+
+
+def test_a_hanging_agent_is_replaced_before_the_leash_ends(own: Stack) -> None:
+    victim, envoy = pid_of(own, "agent"), pid_of(own, "envoy")
+    begun = time.monotonic()
+    os.kill(victim, signal.SIGSTOP)
+    until_changed(own, "gateway", victim, begun + 10 + 5 * slack())
+    took = time.monotonic() - begun
+    assert 5 <= took < LEASH_SECONDS + 2 * (slack() - 1)
+    assert pid_of(own, "envoy") == envoy
+
+
+def test_without_an_agent_for_ten_seconds_the_public_door_closes(own: Stack) -> None:
+    """Killed as often as it comes: Envoy must not go on with an ever older list of the ended."""
+    time.sleep(1)  # so that it was heard once more: from then on the ten seconds run
+    stop, killed = threading.Event(), []
+
+    def hold_down() -> None:
+        while not stop.wait(0.005):
+            pid = pids(own).get("agent")
+            if pid is not None and pid not in killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    holding = threading.Thread(target=hold_down)
+    begun = time.monotonic()
+    holding.start()
+    try:
+        until(lambda: not answers(own), LEASH_SECONDS + 10, "the door is still open")
+        closed = time.monotonic() - begun
+        time.sleep(1)
+        assert not answers(own), "and it stays closed"
+    finally:
+        stop.set()
+        holding.join()
+    begun = time.monotonic()
+    until(lambda: answers(own) and own.status()["ready"], 10 + 5 * slack(), "it does not open again")
+    again = time.monotonic() - begun
+    assert LEASH_SECONDS - 1 < closed < LEASH_SECONDS + 2 * slack()
+    assert again < 5.5 + 2 * slack(), "the longest pause between two tries, and a start"
+    assert len(killed) >= 3
+
+
+def answers(stack: Stack) -> bool:
+    try:
+        return get(stack.port, "id.localhost", "/signin")[0] == 200
+    except OSError:
+        return False
+
+
+def pids(stack: Stack) -> dict[str, int]:
+    """Of the processes that live, by the supervisor's own note."""
+    run = Home(stack.data).run()
+    return {mark.name: mark.pid for mark in run.children} if run else {}
+
+
+def pid_of(stack: Stack, name: str) -> int:
+    until(lambda: name in pids(stack), 10, f"there is no {name}")
+    return pids(stack)[name]
+
+
+def until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.02)
+
+
 def test_an_acknowledged_write_survives_the_death_of_the_database(own: Stack) -> None:
     site = own.site()
     made = [site.cli("user", "create", f"kept-{number}@example.com", "--verified")["id"] for number in range(2)]
     victim = own.server("database")["pids"][0]
-    begun = time.monotonic()
     os.kill(victim, signal.SIGKILL)
-    until_changed(own, "database", victim, begun + 5 * SLACK)
+    until_changed(own, "database", victim, time.monotonic() + 20)
     assert [site.cli("user", "show", str(user))["id"] for user in made] == made
 
 
@@ -178,6 +298,43 @@ def test_it_stops_within_three_seconds_and_nothing_is_left(tmp_path: Path) -> No
     assert not Path(run.sockets).exists()
     with pytest.raises(OSError, match="refused"):
         get(stack.port, "app.localhost", "/")
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.0, 1.5])
+def test_it_stops_as_fast_while_it_starts(tmp_path: Path, seconds: float) -> None:
+    """A first start, cut at any of its steps."""
+    stack = Stack(tmp_path / "data", "--demo")
+    stack.launch()
+    time.sleep(seconds)
+    left = pids(stack)
+    group = below(stack.pid)
+    assert stack.stop() < 3.0
+    assert "Traceback" not in stack.output
+    # What initdb had started hears of its end by a pipe that closes, a moment later.
+    everyone = {*left.values(), *group}
+    until(lambda: not [pid for pid in everyone if started(pid)], 1.0, "something is left running")
+    stack.start()
+    assert stack.stop() < 3.0
+
+
+def below(pid: int) -> list[int]:
+    return proc.tree([pid])[pid]
+
+
+def test_a_warm_start_is_cheap_and_what_idles_is_small(own: Stack) -> None:
+    """Design §9: ready in 2 s on two cores of one's own, 300 MB. Processor time says so on a busy machine too."""
+    own.stop()
+    own.start()
+    everyone = below(own.pid)
+    ticks = 0
+    for pid in everyone:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(int(word) for word in words[11:15])
+    assert ticks / os.sysconf("SC_CLK_TCK") < 4.0
+    status = own.status()
+    assert status["ready_seconds"] < 2 * slack() + 1
+    assert sum(row["pss_bytes"] for row in status["servers"]) < 300e6
+    assert proc.pss(everyone) < 360e6, "with the supervisor and the nursery"
 
 
 def test_a_killed_supervisor_leaves_nothing_that_the_next_start_does_not_settle(own: Stack) -> None:

@@ -242,6 +242,14 @@ class Child:
         self.state = State.READY
         self.ready.set()
 
+    async def answers(self) -> bool:
+        """Anything at all: that it is not ready may be another's fault."""
+        try:
+            await asyncio.wait_for(self.spec.probe(), 1.0)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
+            return False
+        return True
+
     async def _probed(self) -> bool:
         try:
             return await asyncio.wait_for(self.spec.probe(), 1.0)

@@ -28,6 +28,7 @@ _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both withi
 _STORES_GRACE = 1.0
 _TRIES = 3
 _SWEEP = 300.0
+_LISTEN = 0.5
 LEASH_SECONDS = 10.0
 
 
@@ -217,19 +218,27 @@ class Supervisor:
         return await asyncio.start_unix_server(answer, str(path))
 
     async def _keep_leashes(self) -> None:
-        """An Envoy whose agent is gone would go on with an ever older list of the ended: it is stopped (flows §7)."""
-        gone: dict[str, float] = {}
+        """An Envoy whose agent is gone would go on with an ever older list of the ended: it is stopped (flows §7).
+
+        Until the agent was there once, Envoy is closed anyway. One that dies again and again is gone all the time;
+        one that hangs is killed at half the time, so that it comes back.
+        """
+        heard: dict[str, float] = {}
         while True:
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(_LISTEN)
             now = asyncio.get_running_loop().time()
             for child in [child for child in self._children.values() if child.spec.leash]:
                 name, other = child.spec.leash, self._children[child.spec.leash]
-                if other.living:
-                    gone.pop(name, None)
+                if other.state is State.READY and await other.answers():
+                    heard[name] = now
                     child.release()
-                elif now - gone.setdefault(name, now) > LEASH_SECONDS and not child.held and child.living:
+                    continue
+                silent = now - heard.get(name, now)
+                if silent > LEASH_SECONDS and not child.held and child.living:
                     self._told(f"{name} has been gone for {LEASH_SECONDS:.0f} s; {child.spec.name} waits for it.")
                     child.hold()
+                elif silent > LEASH_SECONDS / 2 and other.state is State.READY:
+                    other.send(signal.SIGKILL)
 
     async def _sweep(self) -> None:
         """Turned logs are forgotten after the retention (design §4: 30 days)."""
