@@ -5,6 +5,7 @@ Errors are sentences: what happened, and the one thing to do. Exit codes: 0 done
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -359,6 +360,7 @@ def main() -> None:
     app.version = version("bartizan")
     try:
         code = app(sys.argv[1:], result_action="return_value", exit_on_error=False, print_error=True)
+        sys.stdout.flush()
     except (Trouble, BrokenConfig) as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(1)
@@ -366,6 +368,9 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `… | head` has read enough; what is left must not be flushed into it either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

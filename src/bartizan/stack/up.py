@@ -229,9 +229,11 @@ def _card(at: Effective, words: Words, seconds: float, settled: Settled, notes: 
     rows.append(("Metrics", urls["metrics"], ""))
     said = list(notes)
     if urls["app"].startswith("http://") and urls["app"] == local(at.config, "app"):
-        said.append(f"Safari needs https for this: bartizan up{' --demo' if at.demo else ''} --https")
+        said.append(f"Safari needs https for this: {_again(words)} --https")
     elif at.config.gateway.tls.mode == "local":
         said.append("Your browser does not know this copy's authority yet: bartizan trust")
+    if not at.config.route:
+        said.append("Nothing stands behind it yet: name your app with --app URL, or try --demo.")
     default = words.data == DATA
     return card.Card(
         seconds=seconds,
@@ -243,3 +245,10 @@ def _card(at: Effective, words: Words, seconds: float, settled: Settled, notes: 
         data="./.bartizan" if default else str(words.data),
         reset="bartizan reset" if default else f"bartizan reset --data {words.data}",
     )
+
+
+def _again(words: Words) -> str:
+    """How this was started, for a sentence that adds a word to it."""
+    front = words.fronted
+    said = ("--demo" if words.demo else "", front.app and f"--app {front.app}", front.spa and f"--spa {front.spa}")
+    return " ".join(("bartizan up", *(word for word in said if word)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -45,3 +46,13 @@ def test_misuse_is_two_and_no_trace(
         cli.main()
     assert ended.value.code == 2
     assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_a_reader_who_has_seen_enough_ends_it_without_a_trace() -> None:
+    command = [sys.executable, "-P", "-m", "bartizan.stack.cli", "explain"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as shown:
+        assert shown.stdout
+        assert shown.stderr
+        shown.stdout.close()
+        assert shown.stderr.read() == ""
+    assert shown.returncode == 1
