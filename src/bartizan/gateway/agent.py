@@ -88,7 +88,9 @@ class Agent:
         assert isinstance(held.ended, frozenset)
         if len(held.ended) > MOST_ENDED:
             self._log.error(
-                "ended.too_many", entries=len(held.ended), do="withdraw the key that signs: bartizan key list, then bartizan key withdraw KID"
+                "ended.too_many",
+                entries=len(held.ended),
+                do="withdraw the key that signs: bartizan key list, then bartizan key withdraw KID",
             )
         # Keys first: a list that lets pass must never stand beside keys of before.
         jwks = self._issuer.jwks(held.keys)
