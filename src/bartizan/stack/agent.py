@@ -1,4 +1,4 @@
-"""`serve gateway`: the agent beside an Envoy (flows §7). It has no access to the database and imports none of it."""
+"""`serve gateway`: the agent beside an Envoy (flows §7). It opens no database and is handed none."""
 
 from __future__ import annotations
 
