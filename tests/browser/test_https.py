@@ -13,6 +13,8 @@ from playwright.sync_api import Browser
 from tests.browser import steps
 from tests.fixtures.stack import Stack
 
+from bartizan.database.place import forget
+
 pytestmark = [pytest.mark.stack, pytest.mark.browser]
 
 
@@ -23,6 +25,7 @@ def safe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield stack.start()
     finally:
         stack.stop()
+        forget(stack.data)
 
 
 def test_a_person_signs_up_and_the_cookies_keep_their_names_and_flags(
