@@ -15,7 +15,6 @@ from bartizan.model.route import Route
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.web import cors, origins
 
-CLIENTS = "clients"
 PUBLIC = "public"
 READ_AGAIN = 2.0  # seconds
 
