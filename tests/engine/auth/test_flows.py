@@ -184,13 +184,20 @@ def test_the_feed_tells_within_a_second(house: RealHouse) -> None:
     gid = UUID(str(house.claims(access)["gid"]))
     after = int(now().timestamp())
 
+    async def read_until_told() -> Answer:
+        """As readers do: an answer that brought nothing is followed by the next question."""
+        while True:
+            answer = await calling(house.app, "GET", f"/.well-known/bartizan/ended?after={after}")
+            if str(gid) in gids_of(house, answer):
+                return answer
+
     async def end_while_waiting() -> tuple[float, Answer]:
-        waiting = asyncio.create_task(calling(house.app, "GET", f"/.well-known/bartizan/ended?after={after}"))
+        waiting = asyncio.create_task(read_until_told())
         await asyncio.sleep(0.3)
         begun = time.monotonic()
         async with house.real.transaction() as records:
             await records.families.end(gid, "test")
-        answer = await waiting
+        answer = await asyncio.wait_for(waiting, 5)
         return time.monotonic() - begun, answer
 
     seconds, answer = house.loop.run_until_complete(end_while_waiting())
