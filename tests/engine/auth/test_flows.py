@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from collections.abc import Iterator
 from urllib.parse import urlencode
@@ -188,8 +190,9 @@ def test_the_feed_tells_within_a_second(house: RealHouse) -> None:
         """As readers do: an answer that brought nothing is followed by the next question."""
         while True:
             answer = await calling(house.app, "GET", f"/.well-known/bartizan/ended?after={after}")
-            if str(gid) in gids_of(house, answer):
-                return answer
+            body = answer.text.split(".")[1]
+            if str(gid) in json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["gids"]:
+                return answer  # its signature is checked below
 
     async def end_while_waiting() -> tuple[float, Answer]:
         waiting = asyncio.create_task(read_until_told())
