@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bartizan.database.connection import Within
+from bartizan.database.within import Within
 
 
 class PostgresAttempts:

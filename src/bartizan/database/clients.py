@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bartizan.database import ending
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.clients import Client
 
 _COLUMNS = names(Client)

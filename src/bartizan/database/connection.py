@@ -1,20 +1,15 @@
-"""The connection as the records see it, what else they are handed, and which errors mean "the database is away"."""
+"""The connection as the records see it, and which errors mean "the database is away"."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import asyncpg
 from asyncpg.exceptions import InterfaceError, InternalClientError
-from msgspec import Struct
 
-from bartizan.database.settings import DatabaseSettings
 from bartizan.protocol.refusal import Unavailable
-
-if TYPE_CHECKING:
-    from bartizan.database.daykeys import DayKeys
 
 Chance = Callable[[int], bytes]
 Row = Mapping[str, Any]
@@ -29,15 +24,6 @@ class Connection(Protocol):
     async def execute(self, query: str, *args: object) -> str: ...
     def transaction(self) -> AbstractAsyncContextManager[Any]: ...
     def is_closed(self) -> bool: ...
-
-
-class Within(Struct, frozen=True):
-    """One use of one connection, with what the records need besides."""
-
-    connection: Connection
-    settings: DatabaseSettings
-    days: DayKeys
-    chance: Chance
 
 
 # Lost, starting, stopping, full, or too slow: the caller answers 503 and tries again.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from bartizan.database import ending
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.clients import Consent
 
 _COLUMNS = names(Consent)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.connection import Within
 from bartizan.database.ending import list_ended
+from bartizan.database.within import Within
 from bartizan.model.ended import EndedPage
 
 # A transaction that began earlier may commit later than one already read; none lives longer than this.

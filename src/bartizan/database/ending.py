@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.connection import Within
+from bartizan.database.within import Within
 
 _LIST = """
     INSERT INTO ended (gid, at, until)

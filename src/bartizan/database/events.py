@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.event import EVENTS, Event, Seal, StoredEvent
 from bartizan.protocol.secrets import uuid7
 from bartizan.protocol.web import privacy

@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from bartizan.database import ending
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.families import Family
 
 COLUMNS = names(Family)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.connection import Within
 from bartizan.database.families import LIVING
 from bartizan.database.rows import names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.files import File
 
 _COLUMNS = names(File)

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import msgspec
 
-from bartizan.database.connection import Within
+from bartizan.database.within import Within
 from bartizan.model.job import Backlog, Job
 
 

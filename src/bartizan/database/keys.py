@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, values
+from bartizan.database.within import Within
 from bartizan.model.keys import StoredKey
 
 _COLUMNS = names(StoredKey)

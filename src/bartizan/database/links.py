@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.codes import Link
 
 _COLUMNS = names(Link)

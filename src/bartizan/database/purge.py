@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from bartizan.database.connection import Within
 from bartizan.database.events import PostgresEvents
 from bartizan.database.store import PostgresStore
+from bartizan.database.within import Within
 from bartizan.model.event import Event
 
 BATCH = 5_000

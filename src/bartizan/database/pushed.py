@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bartizan.database.connection import Within
 from bartizan.database.rows import marks, names, read, values
+from bartizan.database.within import Within
 from bartizan.model.codes import Pushed
 
 _COLUMNS = names(Pushed)

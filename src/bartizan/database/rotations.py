@@ -15,13 +15,14 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from bartizan.database.coalesce import Coalescer
-from bartizan.database.connection import Row, Within
+from bartizan.database.connection import Row
 from bartizan.database.ending import FAMILY, end_families, end_sessions
 from bartizan.database.events import PostgresEvents
 from bartizan.database.families import COLUMNS, LIVING
 from bartizan.database.jobs_port import PostgresJobs
 from bartizan.database.presented import Standing, Verdict, judge
 from bartizan.database.rows import names, read
+from bartizan.database.within import Within
 from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
 from bartizan.model.job import Job

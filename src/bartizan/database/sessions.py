@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.connection import Within
 from bartizan.database.ending import end_sessions
 from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.within import Within
 from bartizan.model.sessions import Session
 
 _COLUMNS = names(Session)

@@ -13,7 +13,7 @@ from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresErro
 from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
 from bartizan.database.codes import PostgresCodes
-from bartizan.database.connection import Chance, Connection, Within, told_when_away
+from bartizan.database.connection import Chance, Connection, told_when_away
 from bartizan.database.consents import PostgresConsents
 from bartizan.database.daykeys import DayKeys
 from bartizan.database.ended import PostgresEnded
@@ -29,6 +29,7 @@ from bartizan.database.rotations import PostgresRotations
 from bartizan.database.sessions import PostgresSessions
 from bartizan.database.settings import DatabaseSettings
 from bartizan.database.users import PostgresUsers
+from bartizan.database.within import Within
 from bartizan.model.job import Backlog
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import KeyRing

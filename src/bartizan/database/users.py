@@ -7,8 +7,8 @@ from uuid import UUID
 from asyncpg.exceptions import UniqueViolationError
 
 from bartizan.database import ending
-from bartizan.database.connection import Within
 from bartizan.database.rows import read, read_or_none
+from bartizan.database.within import Within
 from bartizan.model.users import User, identifier_key
 
 _SELECT = """

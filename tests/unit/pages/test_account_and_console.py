@@ -265,3 +265,9 @@ def test_every_page_of_the_console_is_marked_in_the_side_bar(console: PagesHouse
         page = Page(console.get(path).text)
         marked = [values["href"] for tag, values in page.tags if tag == "a" and values.get("aria-current") == "page"]
         assert path.partition("?")[0] in marked
+
+
+def test_the_bare_host_leads_to_the_account(house: PagesHouse) -> None:
+    answer = house.get("/")
+    assert answer.status == 303
+    assert answer.header("location") == "/account"

@@ -37,7 +37,13 @@ def routes(desk: Desk) -> tuple[Route, ...]:
         for method, path, handler in PAGES
     )
     well_known = Route(methods=("GET",), path="/.well-known/change-password", endpoint=_change_password, who=Who.ANYONE)
-    return (*rows, well_known)
+    front = Route(methods=("GET",), path="/", endpoint=_front, who=Who.ANYONE)
+    return (*rows, well_known, front)
+
+
+async def _front(request: Request) -> Response:
+    """Who types the bare host wants the account; signed out, that leads to the sign-in page."""
+    return see_other("/account")
 
 
 async def _change_password(request: Request) -> Response:

@@ -1,0 +1,16 @@
+"""What a record is handed: one use of one connection, and what it needs besides."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from bartizan.database.connection import Chance, Connection
+from bartizan.database.daykeys import DayKeys
+from bartizan.database.settings import DatabaseSettings
+
+
+class Within(Struct, frozen=True):
+    connection: Connection
+    settings: DatabaseSettings
+    days: DayKeys
+    chance: Chance
