@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cyclopts import CycloptsError
 from flask import Flask
-from tests.unit.docs.blocks import ROOT, Block, blocks
+from tests.docs.blocks import ROOT, Block, blocks
 from tests.unit.guard.test_fastapi import call
 
 from bartizan.guard import kit, testing

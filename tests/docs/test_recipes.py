@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.unit.docs.blocks import ROOT, Block, blocks
+from tests.docs.blocks import ROOT, Block, blocks
 
 from bartizan.auth.grants import GRANTS
 from bartizan.stack import check
