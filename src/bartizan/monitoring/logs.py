@@ -81,7 +81,7 @@ class _Library(logging.Handler):
             structlog.get_logger().log(
                 record.levelno, "library", logger=record.name, message=record.getMessage(), exc_info=record.exc_info
             )
-        except Exception:
+        except Exception:  # as logging.Handler asks: a broken record must not break who wrote it
             self.handleError(record)
 
 

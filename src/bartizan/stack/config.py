@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from bartizan.stack.schema import Config, Duration, Reference, Size, plain, words_of
+from bartizan.stack.schema import Config, Duration, Reference, Size, words_of
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
@@ -65,15 +65,6 @@ def load(path: Path) -> Config:
         reason = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
         raise BrokenConfig((Fault("", f"cannot be read: {reason}."),), str(path)) from None
     return parse(text, str(path))
-
-
-def freeze(config: Config) -> bytes:
-    """The effective configuration, for the processes that `up` starts. It holds references, never secrets."""
-    return msgspec.json.encode(config, enc_hook=plain)
-
-
-def thaw(data: bytes) -> Config:
-    return msgspec.json.decode(data, type=Config, dec_hook=leaf)
 
 
 def key_name(path: tuple[str | int, ...]) -> str:

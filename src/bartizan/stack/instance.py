@@ -111,7 +111,7 @@ async def _running(cluster: Postgres | None) -> AsyncIterator[None]:
             while not cluster.ready():
                 if process.poll() is not None:
                     raise Trouble(f"PostgreSQL does not start on {cluster.data}.")
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # PostgreSQL tells nobody when it is ready
         yield
     finally:
         process.send_signal(STOP_SIGNAL)

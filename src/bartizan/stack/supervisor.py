@@ -166,7 +166,7 @@ class Supervisor:
         while any(child.living for child in children) and asyncio.get_running_loop().time() < end:
             if self._signals > 1:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # also looks at the second signal, which must stop the waiting
 
     def _listen_to_signals(self) -> None:
         loop = asyncio.get_running_loop()

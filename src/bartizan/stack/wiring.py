@@ -270,7 +270,7 @@ async def _settle(process: Process, ports: AuthPorts, settled: asyncio.Event) ->
     while not await ports.store.ready():
         if process.stop.is_set():
             return
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the schema is brought up beside us: ready is a question, nobody announces it
     if answer is None:
         await settle.clients_alone(at, ports.store, ports.ring)
     else:

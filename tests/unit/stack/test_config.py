@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bartizan.stack.config import BrokenConfig, Lines, freeze, load, parse, thaw
+from bartizan.stack.config import BrokenConfig, Lines, load, parse
+from bartizan.stack.effective import Effective, read, save
 from bartizan.stack.schema import Config, Reference
 
 BROKEN = """
@@ -102,9 +103,10 @@ def test_references_and_plain_addresses() -> None:
     assert config.cache.url == "valkey://10.0.0.1:6379/0"
 
 
-def test_the_effective_configuration_survives_its_journey_to_the_children() -> None:
+def test_the_effective_configuration_survives_its_journey_to_the_children(tmp_path: Path) -> None:
     config = parse('[auth]\naccess_token_lifetime = "10m"\n[auth.scopes]\n"a.b" = { can = "See" }\n[[route]]\npath="/"')
-    assert thaw(freeze(config)) == config
+    sent = Effective(config=config, data=str(tmp_path), sockets="/s", engines="/e", uid=61000, demo=True, base="/b")
+    assert read(save(sent)) == sent
 
 
 @given(st.text(max_size=200))
