@@ -43,6 +43,7 @@ class Coalescer(Generic[Asked, Answer]):
                 await self._answer(batch)
 
     async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        # failpoint: coalesce.batch
         try:
             answers = await self._run([asked for asked, _ in batch])
         except Exception as error:  # whatever it is, it belongs to those who asked

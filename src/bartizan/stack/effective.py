@@ -40,8 +40,12 @@ class Effective(Struct, frozen=True, kw_only=True):
 
 def save(effective: Effective) -> Path:
     path = effective.path("effective.json")
-    write(path, msgspec.json.encode(effective, enc_hook=plain))
+    write(path, encoded(effective))
     return path
+
+
+def encoded(effective: Effective) -> bytes:
+    return msgspec.json.encode(effective, enc_hook=plain)
 
 
 def read(path: Path) -> Effective:
