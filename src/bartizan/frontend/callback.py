@@ -50,6 +50,7 @@ class Callback:
         except Declined as no:
             log.info("code declined", error=no.code)
             return self._over(request, name, Notice.TOO_LATE, begun)
+        # failpoint: callback.redeemed
         try:
             held = await self._check(tokens, begun)
         except jose.InvalidToken as bad:

@@ -50,6 +50,7 @@ class Login:
         if settings.mode is Mode.COOKIE:
             parameters["bz_csrf"] = csrf  # asks for cookie tokens, that carry it as a claim (F§2)
         request_uri = await bff.auth.push(parameters, on_behalf_of(request))
+        # failpoint: bff.pushed
         begun = Begun(verifier, nonce, csrf, return_to if len(return_to) <= _LONGEST_RETURN else "/", bff.now())
         name = bff.names.login_prefix + state
         sealed = bff.seals.close(begun, name, bff.ports.chance(12))

@@ -56,6 +56,7 @@ class SignOut:
             demand_csrf(await _presented(request), brought.held)
             with suppress(Declined):  # it had ended already
                 await self._bff.auth.revoke(brought.held.refresh_token, on_behalf_of(request))
+            # failpoint: bff.revoked
         self._bff.ports.meter.count("bff_sign_outs")
         onward = self._onward(brought.held)
         answer: Response

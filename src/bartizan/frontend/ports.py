@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-import httpx2
 from msgspec import Struct
 
+from bartizan.frontend.way import Way
 from bartizan.model.limit import Limits
 from bartizan.model.meter import Meter
 from bartizan.model.store import Store
@@ -24,4 +24,4 @@ class FrontendPorts(Struct, frozen=True, kw_only=True):
     meter: Meter
     clock: Clock
     chance: Chance
-    transport: httpx2.AsyncBaseTransport | None = None  # None: dial `settings.auth_address`
+    way: Way  # to the auth server

@@ -30,6 +30,7 @@ async def rotate(bff: Bff, request: Request, held: Held) -> Rotated | None:
     except Declined:
         bff.ports.meter.count("bff_refreshes", outcome="refused")
         return None
+    # failpoint: bff.rotated
     bff.ports.meter.count("bff_refreshes", outcome="done")
     return Rotated(tokens, bff.granted(held, tokens))
 

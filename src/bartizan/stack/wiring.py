@@ -22,9 +22,13 @@ from bartizan.stack.settled import encode
 from bartizan.web.status import Check, status_app
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
     from bartizan.auth.ports import AuthPorts
     from bartizan.files.ports import FilesPorts
     from bartizan.frontend.ports import FrontendPorts
+    from bartizan.frontend.settings import FrontendSettings
+    from bartizan.frontend.way import Way
     from bartizan.gateway.settings import OwnServer
     from bartizan.model.job import JobRow
 
@@ -40,6 +44,7 @@ class Process:
         self.stop = stop
         self.doors: list[Door] = []
         self.checks: dict[str, Check] = {"database": handed.store.ready}
+        self.auth: ASGIApp | None = None  # where it lives in this process
         self._running: list[asyncio.Task[None]] = []
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
@@ -68,8 +73,9 @@ async def serve(at: Effective, servers: tuple[str, ...], name: str) -> None:
     """Builds the named servers and runs them until SIGTERM."""
     stop = stop_on_signals()
     process = Process(name, await parts.live(at), stop)
-    for server in servers:
-        BUILDERS[server](process)
+    for server, build in BUILDERS.items():
+        if server in servers:
+            build(process)
     await process.serve()
 
 
@@ -78,7 +84,8 @@ def auth(process: Process) -> None:
 
     at = process.parts.at
     ports = auth_ports(process.parts)
-    process.doors.append(Door(build(compiled.auth(at), ports), at.socket("auth.sock")))
+    process.auth = build(compiled.auth(at), ports)
+    process.doors.append(Door(process.auth, at.socket("auth.sock")))
     settled = asyncio.Event()
     process.checks["settled"] = _set(settled)
     process.run(_settle(process, ports, settled))
@@ -88,7 +95,7 @@ def frontend(process: Process) -> None:
     from bartizan.frontend.app import build
 
     at = process.parts.at
-    app = build(compiled.frontend(at), frontend_ports(process.parts))
+    app = build(compiled.frontend(at), frontend_ports(process.parts, process.auth))
     process.doors.append(Door(app, at.socket("frontend.sock")))
 
 
@@ -197,10 +204,11 @@ def auth_ports(handed: Parts) -> AuthPorts:
     )
 
 
-def frontend_ports(handed: Parts) -> FrontendPorts:
+def frontend_ports(handed: Parts, auth: ASGIApp | None = None) -> FrontendPorts:
     from bartizan.frontend.ports import FrontendPorts
 
     return FrontendPorts(
+        way=_way_to_auth(compiled.frontend(handed.at), auth),
         store=handed.store,
         limits=handed.cache.limits,
         ring=handed.ring,
@@ -208,6 +216,21 @@ def frontend_ports(handed: Parts) -> FrontendPorts:
         clock=handed.clock,
         chance=handed.chance,
     )
+
+
+def _way_to_auth(settings: FrontendSettings, auth: ASGIApp | None) -> Way:
+    """Called where it is in this process, else asked by HTTP (decision 0010)."""
+    if auth is not None:
+        from bartizan.frontend.way_inside import Inside
+
+        return Inside(auth, settings.id_origin)
+    from bartizan.frontend.way_outside import Outside
+
+    return Outside(settings.auth_address, settings.id_origin)
+
+
+async def _unasked(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("tables alone ask nobody")
 
 
 def files_ports(handed: Parts) -> FilesPorts:
@@ -246,7 +269,7 @@ def own_servers(handed: Parts) -> tuple[OwnServer, ...]:
         OwnServer(
             name="frontend",
             socket=at.socket("frontend.sock"),
-            routes=frontend_routes.routes(compiled.frontend(at), frontend_ports(handed)),
+            routes=frontend_routes.routes(compiled.frontend(at), frontend_ports(handed, _unasked)),
         ),
         OwnServer(
             name="files",

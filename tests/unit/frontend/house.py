@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Self, cast
 from urllib.parse import urlsplit
 
-import httpx2
 from msgspec import Struct
 from msgspec.structs import replace
 from tests.unit.auth import house as auth_house
@@ -17,6 +16,8 @@ from tests.unit.web.calling import Answer, calling
 from bartizan.frontend.app import build
 from bartizan.frontend.ports import FrontendPorts
 from bartizan.frontend.settings import FrontendSettings
+from bartizan.frontend.way import NoAnswer, Question, Reply, Way
+from bartizan.frontend.way_inside import Inside
 from bartizan.model.clients import Mode
 from bartizan.model.limit import Limit, Taken
 from bartizan.model.store import Store
@@ -56,27 +57,29 @@ class Counting:
         return None
 
 
-class Wire(httpx2.AsyncBaseTransport):
+class Wire:
     """The way to the auth server: notes what is asked, and can be cut."""
 
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+    def __init__(self, inner: Way) -> None:
         self._inner = inner
         self.cut = False
         self.lose_answers = 0  # so many: the auth server acts, and nobody hears of it
-        self.asked: list[httpx2.Request] = []
+        self.asked: list[Question] = []
+        self.given: list[float] = []  # the seconds that each question was given
 
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+    async def ask(self, question: Question, seconds: float) -> Reply:
         if self.cut:
-            raise httpx2.ConnectError("cut")
-        self.asked.append(request)
-        answer = await self._inner.handle_async_request(request)
+            raise NoAnswer
+        self.asked.append(question)
+        self.given.append(seconds)
+        reply = await self._inner.ask(question, seconds)
         if self.lose_answers:
             self.lose_answers -= 1
-            raise httpx2.ReadError("lost")
-        return answer
+            raise NoAnswer
+        return reply
 
     def paths(self) -> list[str]:
-        return [request.url.path for request in self.asked]
+        return [question.path for question in self.asked]
 
 
 class Few(FakeLimits):
@@ -114,7 +117,7 @@ class Browser:
     def __init__(self, mode: Mode = Mode.COOKIE, *, spa: Path | None = None, limits: FakeLimits | None = None) -> None:
         self.auth = auth_house.House()
         self.auth.tables.clients[BFF.id] = replace(BFF, mode=mode)
-        self.wire = Wire(httpx2.ASGITransport(app=self.auth.app))
+        self.wire = Wire(Inside(self.auth.app, ISSUER))
         self.meter = Counting()
         self.settings = replace(SETTINGS, mode=mode, spa_dir=spa)
         self.ports = FrontendPorts(
@@ -124,7 +127,7 @@ class Browser:
             meter=self.meter,
             clock=self.auth.clock,
             chance=FakeChance(),
-            transport=self.wire,
+            way=self.wire,
         )
         self.app = build(self.settings, self.ports)
         self.cookies: dict[str, str] = {}
