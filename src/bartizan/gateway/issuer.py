@@ -14,6 +14,7 @@ from bartizan.protocol.jose import KeySet, public_part
 
 JWKS_PATH = "/jwks"
 _ANSWER_LIMIT = 4 * 1024 * 1024
+_LEAST = 0.1  # seconds: a time-out of 0 would mean none
 
 
 class Issuer:
@@ -21,9 +22,7 @@ class Issuer:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._parts = urlsplit(settings.id_origin)
-        address = settings.auth_address
-        self._dialled = self._parts if address.startswith("unix:") else urlsplit(address)
-        self._socket = address if address.startswith("unix:") else ""
+        self._addresses = (settings.auth_address, *settings.auth_others)  # who failed last stands last
         self._jwks: list[dict[str, str]] = []
         self.answered_at = float("-inf")  # monotonic, of the feed
 
@@ -50,9 +49,23 @@ class Issuer:
         self._jwks = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
 
     def _get(self, path: str, timeout: float) -> bytes:
-        dialled = self._dialled
+        """Asks the next worker when one refuses, within the same time."""
+        end, wrong = monotonic() + timeout, OSError("nobody was asked")
+        for address in self._addresses:
+            try:
+                return self._ask(address, path, max(end - monotonic(), _LEAST))
+            except OSError as error:
+                wrong = error
+                self._addresses = (*(other for other in self._addresses if other != address), address)
+                if monotonic() >= end:
+                    break
+        raise wrong
+
+    def _ask(self, address: str, path: str, timeout: float) -> bytes:
+        unix = address.startswith("unix:")
+        dialled = self._parts if unix else urlsplit(address)
         line = localhost.connection(
-            dialled.scheme, dialled.hostname or "", dialled.port, timeout=timeout, address=self._socket
+            dialled.scheme, dialled.hostname or "", dialled.port, timeout=timeout, address=address if unix else ""
         )
         try:
             line.request("GET", path, headers={"Host": self._parts.netloc, "Accept": "*/*"})

@@ -51,6 +51,7 @@ class OwnServer(Struct, frozen=True, kw_only=True):
 
     name: str  # "auth"
     socket: Path
+    others: tuple[Path, ...] = ()  # where further workers of it answer, each like the first
     routes: tuple[Route, ...] = ()
     prefixes: tuple[tuple[Origin, str], ...] = ()  # (Origin.ID, "/dev/inbox"): the path itself and all below it
 
@@ -88,6 +89,7 @@ class GatewaySettings(Struct, frozen=True, kw_only=True):
     client_origins: tuple[str, ...] = ()  # for own rows with cors="clients": origins of the registered clients
 
     auth_address: str  # where the agent reads feed and keys: "unix:/…/auth.sock" or "https://id.example.com"
+    auth_others: tuple[str, ...] = ()  # and where it is reached when nobody answers there
     config_dir: Path  # 0700: bootstrap.json and the files that the agent rewrites
     admin_socket: Path
     access_log: str = "stderr"  # a path, or "stderr"

@@ -72,13 +72,11 @@ class Collected:
     def collect(self) -> list[Metric]:
         return list(self.metrics.values())
 
-    def total(self, family: str, **labels: str) -> float:
-        """Sum of the family's counter samples that carry these labels."""
-        metric = self.metrics.get(family)
-        if metric is None:
-            return 0.0
-        return sum(
-            sample.value
-            for sample in metric.samples
-            if sample.name in (family, f"{family}_total") and labels.items() <= sample.labels.items()
-        )
+    def totals(self, family: str, **labels: str) -> dict[str, float]:
+        """Sums of the family's counter samples that carry these labels, by process: each restarts by itself."""
+        metric, sums = self.metrics.get(family), dict[str, float]()
+        for sample in metric.samples if metric is not None else ():
+            if sample.name in (family, f"{family}_total") and labels.items() <= sample.labels.items():
+                process = sample.labels.get("process", "")
+                sums[process] = sums.get(process, 0.0) + sample.value
+        return sums

@@ -14,7 +14,7 @@ class Point(Struct, frozen=True):
     """Running totals at one moment."""
 
     at: float
-    totals: dict[str, float]
+    totals: dict[str, dict[str, float]]  # by name, then by process
     p99_ms: float | None
 
 
@@ -23,6 +23,11 @@ class History:
         self._points: deque[Point] = deque(maxlen=max(2, int(seconds / interval)))
 
     def add(self, point: Point) -> None:
+        """Whoever did not answer keeps what was last heard of it: back again, it has not done all that anew."""
+        if self._points:
+            last = self._points[-1].totals
+            totals = {name: last.get(name, {}) | now for name, now in (last | point.totals).items()}
+            point = Point(point.at, totals, point.p99_ms)
         self._points.append(point)
 
     @property
@@ -38,12 +43,7 @@ class History:
 
     def grown(self, name: str) -> float:
         """How much the total grew within the window."""
-        points = self._window()
-        grown = 0.0
-        for before, after in pairwise(points):
-            first, second = before.totals.get(name, 0.0), after.totals.get(name, 0.0)
-            grown += second - first if second >= first else second
-        return grown
+        return sum(_growth(before, after, name) for before, after in pairwise(self._window()))
 
     def p99_ms(self) -> float | None:
         """The median of the window's p99s: one slow look is no trouble yet."""
@@ -57,8 +57,7 @@ class History:
         rows = points[::size]
         out: list[tuple[float, float]] = []
         for before, after in pairwise(rows):
-            first, second = before.totals.get(name, 0.0), after.totals.get(name, 0.0)
-            out.append((after.at, max(0.0, second - first) / max(1e-9, after.at - before.at)))
+            out.append((after.at, _growth(before, after, name) / max(1e-9, after.at - before.at)))
         return out
 
     def _span(self) -> tuple[Point | None, Point | None]:
@@ -72,3 +71,12 @@ class History:
         if not points:
             return []
         return [point for point in points if point.at >= points[-1].at - WINDOW]
+
+
+def _growth(before: Point, after: Point, name: str) -> float:
+    """Of all processes together; one that restarted in between counts from nothing."""
+    first, grown = before.totals.get(name, {}), 0.0
+    for process, total in after.totals.get(name, {}).items():
+        earlier = first.get(process, 0.0)
+        grown += total - earlier if total >= earlier else total
+    return grown

@@ -18,15 +18,15 @@ Row = Callable[[Look, History], tuple[str, Figures, str]]  # what runs there, it
 def point_of(look: Look) -> Point:
     """The totals that rates are made of."""
     out = look.collected
-    totals = {server: out.total("bartizan_requests", server=server) for server in ("auth", "frontend", "files")}
+    totals = {server: out.totals("bartizan_requests", server=server) for server in ("auth", "frontend", "files")}
     for server in ("auth", "frontend", "files"):
-        totals[f"{server}.500"] = out.total("bartizan_requests", server=server, status="500")
-    totals["gateway"] = out.total("bartizan_gateway_requests")
+        totals[f"{server}.500"] = out.totals("bartizan_requests", server=server, status="500")
+    totals["gateway"] = out.totals("bartizan_gateway_requests")
     for group in ("4xx", "5xx"):
-        totals[group] = out.total("bartizan_gateway_requests", status=group)
-    totals["database"] = out.total("bartizan_database_transactions")
-    totals["cache"] = out.total("bartizan_cache_commands")
-    totals["jobs"] = out.total("bartizan_jobs", outcome="done")
+        totals[group] = out.totals("bartizan_gateway_requests", status=group)
+    totals["database"] = out.totals("bartizan_database_transactions")
+    totals["cache"] = out.totals("bartizan_cache_commands")
+    totals["jobs"] = out.totals("bartizan_jobs", outcome="done")
     return Point(look.at, totals, None if look.gateway is None else look.gateway.p99_ms)
 
 

@@ -90,12 +90,17 @@ class Scraper:
         cache: CacheReport | None,
         app: bool | None,
     ) -> dict[str, bool]:
-        """A server is ready when every process that runs it is. What nobody told us to watch is left out."""
+        """A server is ready when every kind of process that runs it is; of several workers one is enough. What nobody
+        told us to watch is left out."""
         ready: dict[str, bool] = {"monitoring": True}
+        kinds: dict[tuple[str, ...], bool] = {}
         for name, report in processes.items():
-            for server in self._settings.processes.get(name) or servers_of(name):
+            kind = self._settings.processes.get(name) or servers_of(name)
+            kinds[kind] = kinds.get(kind, False) or (report is not None and report.ready)
+        for kind, one_is in kinds.items():
+            for server in kind:
                 if server != "monitoring":  # it answers: this is it
-                    ready[server] = ready.get(server, True) and report is not None and report.ready
+                    ready[server] = ready.get(server, True) and one_is
         if self._settings.envoy_admin is not None:
             ready["gateway"] = ready.get("gateway", True) and gateway is not None
         if self._settings.database_url:

@@ -12,12 +12,15 @@ from bartizan.protocol.web.origins import Origin, parse
 from bartizan.stack.config import Fault, Lines, key_name
 from bartizan.stack.origins import origins
 from bartizan.stack.schema import ClientRow, Config, RouteRow
+from bartizan.stack.workers import MOST
 
 Path = tuple[str | int, ...]
 Found = Iterator[tuple[Path, str]]
 
 OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 GRANTS = ("authorization_code", "refresh_token", "client_credentials")
+# Of its 60 connections 3 are the superuser's, 10 are for jobs and monitoring, and each worker's pool holds 8.
+_EMBEDDED_WORKERS = 5
 _RESERVED = ("/bff", "/.well-known/bartizan")
 
 
@@ -80,6 +83,7 @@ def _hosts(config: Config, parsed: dict[str, Origin]) -> Found:
 
 def _auth(config: Config) -> Found:
     auth = config.auth
+    yield from _workers(config)
     if not 60 <= auth.access_token_lifetime <= 3600:
         yield ("auth", "access_token_lifetime"), "must lie between 1m and 1h: what was ended is listed that long."
     for idle, absolute in (("refresh_idle", "refresh_absolute"), ("session_idle", "session_absolute")):
@@ -96,6 +100,14 @@ def _auth(config: Config) -> Found:
             yield ("auth", "client", at, "id"), f"{client.id!r} is there twice."
         seen.add(client.id)
         yield from _client(config, client, ("auth", "client", at))
+
+
+def _workers(config: Config) -> Found:
+    workers, here = config.auth.workers, ("auth", "workers")
+    if not 1 <= workers <= MOST:
+        yield here, f"must lie between 1 and {MOST}."
+    elif workers > _EMBEDDED_WORKERS and config.database.url is None:
+        yield here, f"the embedded PostgreSQL has connections for {_EMBEDDED_WORKERS}; name one with database.url."
 
 
 def _client(config: Config, client: ClientRow, at: Path) -> Found:

@@ -40,6 +40,7 @@ class Spec(Struct, frozen=True, kw_only=True):
     probe: Probe
     environment: Mapping[str, str]
     needs: tuple[str, ...] = ()  # children that must be ready before it is started
+    like: str = ""  # the child whose work this one shares: either of them is enough
     uid: int | None = None
     gid: int | None = None
     stop_signal: int = signal.SIGTERM

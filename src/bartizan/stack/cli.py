@@ -54,6 +54,7 @@ def up(
     data: Data = DEFAULT_DATA,
     port: int | None = None,
     mode: Literal["cookie", "memory"] = "cookie",
+    workers: int | None = None,
 ) -> None:
     """Start everything, in the foreground.
 
@@ -67,13 +68,16 @@ def up(
     https: Encrypt, with a certificate authority of this copy's own.
     port: Where browsers come in; 8080, or the next free one.
     mode: Where the demo's app keeps its access token.
+    workers: How many processes answer for auth, frontend and files: auth.workers of the file, or 1.
     """
     from bartizan.stack.sources import Fronted
     from bartizan.stack.up import Words
     from bartizan.stack.up import up as start
 
     fronted = Fronted(app=app, spa=spa, public=public, prefix=app_path)
-    words = Words(demo=demo, fronted=fronted, https=https, config=config, data=data, port=port, mode=mode)
+    words = Words(
+        demo=demo, fronted=fronted, https=https, config=config, data=data, port=port, mode=mode, workers=workers
+    )
     start(words, lambda text: print(text, flush=True), _tell)
     _tell("Stopped.")
 

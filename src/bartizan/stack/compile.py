@@ -14,6 +14,7 @@ from bartizan.model.clients import AuthMethod, Client, Kind, Mode
 from bartizan.monitoring.settings import AppTarget, MonitoringSettings
 from bartizan.protocol.secrets import KeyRing, client_secret, fingerprint
 from bartizan.protocol.web.csrf import Rule
+from bartizan.stack import workers
 from bartizan.stack.effective import Effective, secret, url
 from bartizan.stack.engines import postgres, valkey
 from bartizan.stack.origins import origins
@@ -29,6 +30,11 @@ _GRANTS = {"agent": ("client_credentials",)}
 _CODE = ("authorization_code", "refresh_token")
 
 
+def processes(at: Effective) -> dict[str, tuple[str, ...]]:
+    """What `up` runs, each web worker by its own name."""
+    return PROCESSES | dict.fromkeys(workers.processes(at), PROCESSES["web"])
+
+
 def database_url(at: Effective) -> str:
     given = at.config.database.url
     return postgres(at).url() if given is None else url(at, given, "database.url")
@@ -39,8 +45,8 @@ def cache_url(at: Effective) -> str:
     return valkey(at).url() if given is None else url(at, given, "cache.url")
 
 
-def auth_address(at: Effective) -> str:
-    return f"unix:{at.socket('auth.sock')}"
+def auth_address(at: Effective, worker: int = 1) -> str:
+    return f"unix:{workers.socket(at, 'auth', worker)}"
 
 
 def bff(at: Effective) -> ClientRow:
@@ -120,14 +126,14 @@ def _fingerprint(at: Effective, row: ClientRow, ring: KeyRing) -> bytes | None:
     return fingerprint(secret(at, row.secret, f"auth.client {row.id}.secret")) if row.secret else None
 
 
-def frontend(at: Effective) -> FrontendSettings:
+def frontend(at: Effective, worker: int = 1) -> FrontendSettings:
     own, client = origins(at.config), bff(at)
     spa = next((row for row in at.config.route if row.spa and not _is_url(row.spa)), None)
     return FrontendSettings(
         app_origin=own.app,
         id_origin=own.id,
         files_origin=own.files if at.config.files.enabled else "",
-        auth_address=auth_address(at),
+        auth_address=auth_address(at, worker),
         client_id=client.id,
         mode=Mode(client.mode),
         scopes=client.scopes or (*_OIDC, *at.config.auth.scopes),
@@ -189,7 +195,7 @@ def monitoring(at: Effective) -> MonitoringSettings:
     app = next((row.to for row in at.config.route if row.to), "")
     return MonitoringSettings(
         sockets=at.socket(""),
-        processes=PROCESSES,
+        processes=processes(at),
         envoy_admin=at.socket("envoy-admin.sock"),
         database_url=database_url(at),
         cache_url=cache_url(at),
@@ -217,6 +223,7 @@ def gateway(at: Effective, own_servers: tuple[OwnServer, ...]) -> GatewaySetting
         access_token_lifetime=int(config.auth.access_token_lifetime),
         client_origins=callers,
         auth_address=auth_address(at),
+        auth_others=tuple(f"unix:{path}" for path in workers.sockets(at, "auth")[1:]),
         config_dir=at.socket("gateway"),
         admin_socket=at.socket("envoy-admin.sock"),
         owner=None if at.uid is None or at.gid is None else (at.uid, at.gid),

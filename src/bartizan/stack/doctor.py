@@ -41,6 +41,7 @@ def examine(file: Path | None, data: Path) -> list[Row]:
         ("engines", lambda: _engines(config)),
         ("ports", lambda: _ports(config, home, chosen)),
         ("names", lambda: _names(config)),
+        ("workers", lambda: _workers(config)),
         ("disk", lambda: _disk(home)),
         ("keys", lambda: _keys(home)),
     )
@@ -105,6 +106,15 @@ def _names(config: Config) -> Found:
             yield "bad", f"{host} does not resolve; give it an address in your DNS."
         else:
             yield "good", f"{host} resolves."
+
+
+def _workers(config: Config) -> Found:
+    wanted, cores = config.auth.workers, os.cpu_count() or 1
+    number = "One worker" if wanted == 1 else f"{wanted} workers"
+    if wanted > cores:
+        yield "note", f"{number} for auth on {cores} cores: more than there are cores bring memory, not speed."
+    else:
+        yield "good", f"{number} for auth, on {cores} cores."
 
 
 def _disk(home: Home) -> Found:

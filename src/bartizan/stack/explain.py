@@ -29,6 +29,7 @@ MEANING = {
     "auth.signing_algorithm": "What new signing keys are made for.",
     "auth.key_rotation": "A signing key is replaced at this age. The next is published before it signs.",
     "auth.open_sign_up": "May anybody make an account?",
+    "auth.workers": "Processes for auth, frontend and files, 1 to 64: one for each core that they may use up.",
     "auth.scopes": "Your API's scopes by name, each with what the consent page says.",
     "auth.scopes.*.can": "What it lets an app do: \"See your photos\".",
     "auth.scopes.*.cannot": "Said when an app does not ask for it: \"change or delete photos\".",

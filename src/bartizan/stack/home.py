@@ -161,6 +161,12 @@ def make_sockets(path: Path) -> None:
     path.chmod(0o700)
 
 
+def forget_sockets(path: Path) -> None:
+    """Of a run that was killed. A name left by a worker that this run has not would be waited for (monitoring)."""
+    for left in path.glob("*.sock"):
+        left.unlink()
+
+
 def write(path: Path, data: bytes) -> None:
     """0600 from the first byte; whole, or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")

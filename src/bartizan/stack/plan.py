@@ -15,7 +15,7 @@ from bartizan.database import migrations
 from bartizan.database.place import EnginePlace
 from bartizan.gateway import envoy
 from bartizan.stack import compile as compiled
-from bartizan.stack import engines
+from bartizan.stack import engines, workers
 from bartizan.stack.child import Spec
 from bartizan.stack.effective import Effective, secret
 from bartizan.stack.forked import Birth, Nursery
@@ -43,7 +43,9 @@ def specs(plan: Plan) -> tuple[Spec, ...]:
         before = ("migrate",)
     if plan.nursery is not None:
         rows.append(_nursery(plan, plan.nursery))
-    rows.append(_ours(plan, "web", WEB, WEB, needs=before, answer=plan.answer))
+    first, *others = workers.processes(at)
+    rows.append(_ours(plan, first, WEB, WEB, needs=before, answer=plan.answer))
+    rows += [_ours(plan, name, WEB, WEB, needs=before, like=first) for name in others]
     rows.append(_ours(plan, "agent", AGENT, AGENT))
     rows.append(_ours(plan, "work", WORK, WORK, needs=before))
     rows.append(_envoy(plan))
@@ -83,6 +85,7 @@ def _ours(
     once: bool = False,
     needs: tuple[str, ...] = (),
     answer: Callable[[bytes], None] | None = None,
+    like: str = "",
 ) -> Spec:
     command = [sys.executable, "-P", "-m", "bartizan.stack.serve", str(plan.file), *words]
     return Spec(
@@ -94,6 +97,7 @@ def _ours(
         needs=needs,
         once=once,
         answer=answer,
+        like=like,
         nursery=plan.nursery,
         birth=Birth(name, servers) if servers else None,
     )

@@ -73,6 +73,7 @@ class Auth(Struct, frozen=True, kw_only=True):
     signing_algorithm: Literal["ES256", "RS256", "EdDSA"] = "ES256"
     key_rotation: Duration = Duration(90 * _DAY)
     open_sign_up: bool = True
+    workers: int = 1  # processes that answer for auth, frontend and files
     scopes: dict[str, ScopeRow] = field(default_factory=dict)
     client: tuple[ClientRow, ...] = ()
 

@@ -44,9 +44,19 @@ def status_lines(found: dict[str, Any] | None, data: Path) -> str:
         }
         for row in found["servers"]
     ]
+    processes = [
+        {
+            "process": row["name"],
+            "state": row["state"],
+            "servers": row["servers"],
+            "pid": row["pid"],
+            "memory": f"{row['pss_bytes'] / 1e6:.0f} MB",
+        }
+        for row in found["processes"]
+    ]
     total = sum(row["pss_bytes"] for row in found["servers"])
     urls = "\n".join(f"{name:<10} {url}" for name, url in found["urls"].items())
-    return f"{state}\n\n{as_table(rows)}\n\nIn all {total / 1e6:.0f} MB.\n\n{urls}"
+    return f"{state}\n\n{as_table(rows)}\n\n{as_table(processes)}\n\nIn all {total / 1e6:.0f} MB.\n\n{urls}"
 
 
 def _cell(value: Any) -> str:

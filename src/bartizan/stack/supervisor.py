@@ -23,7 +23,7 @@ from bartizan.stack.home import Home, Mark, Run, Trouble, boot_id, started
 from bartizan.stack.logs import LogFile, forget, tail
 
 NINE = ("auth", "resource", "frontend", "gateway", "files", "cache", "database", "worker", "monitoring")
-NOTHING: dict[str, object] = {"ready": False, "ready_seconds": None, "urls": {}, "servers": []}
+NOTHING: dict[str, object] = {"ready": False, "ready_seconds": None, "urls": {}, "servers": [], "processes": []}
 _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both within the three promised
 _STORES_GRACE = 1.0
 _TRIES = 3
@@ -96,7 +96,7 @@ class Supervisor:
             servers.append(
                 {
                     "name": server,
-                    "ready": all(child.state is State.READY for child in mine) if mine else bool(reach and reach()),
+                    "ready": _work(mine) if mine else bool(reach and reach()),
                     "pids": [pid for name in names for pid in trees[roots[name]]],
                     "address": self._facts.addresses.get(server, ""),
                     "pss_bytes": share,
@@ -109,6 +109,7 @@ class Supervisor:
             "ready_seconds": self.ready_seconds,
             "urls": self._facts.urls,
             "servers": servers,
+            "processes": [_told(child, shares) for child in self._children.values() if child.spec.servers],
             "others": [{"name": n, "pids": trees[roots[n]], "pss_bytes": shares[n]} for n in extra if n in roots],
             "supervisor": {"pid": os.getpid(), "pss_bytes": proc.pss([os.getpid()]), "data": str(self._home.data)},
         }
@@ -245,6 +246,23 @@ class Supervisor:
         while True:
             forget(self._home.path("logs"), self._facts.retention)
             await asyncio.sleep(_SWEEP)
+
+
+def _work(children: list[Child]) -> bool:
+    """Each kind of them; of several workers one is enough to answer (`processes` tells of each)."""
+    kinds = {child.spec.like or child.spec.name for child in children}
+    ready = {child.spec.like or child.spec.name for child in children if child.state is State.READY}
+    return kinds == ready
+
+
+def _told(child: Child, shares: Mapping[str, int]) -> dict[str, object]:
+    return {
+        "name": child.spec.name,
+        "state": str(child.state),
+        "servers": child.spec.servers,
+        "pid": child.mark.pid if child.mark else None,
+        "pss_bytes": shares.get(child.spec.name, 0),
+    }
 
 
 def ask(sockets: Path) -> dict[str, object] | None:

@@ -14,13 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from bartizan.database.place import EnginePlace, EngineTrouble, place
-from bartizan.stack import card, engines, plan, ports, probes, sources
+from bartizan.stack import card, engines, plan, ports, probes, sources, workers
 from bartizan.stack import compile as compiled
 from bartizan.stack.child import adopt_orphans
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.effective import Effective, read, ring_file, save
 from bartizan.stack.forked import Nursery
-from bartizan.stack.home import Home, Trouble, disk_trouble, make_sockets, write
+from bartizan.stack.home import Home, Trouble, disk_trouble, forget_sockets, make_sockets, write
 from bartizan.stack.leftovers import settle
 from bartizan.stack.origins import local, origins
 from bartizan.stack.schema import Config
@@ -41,6 +41,7 @@ class Words(Struct, frozen=True, kw_only=True):
     data: Path = DATA
     port: int | None = None
     mode: str = "cookie"
+    workers: int | None = None  # None: as the file says
 
 
 def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -> None:
@@ -52,6 +53,7 @@ def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -
     notes = [note for note in (settle(home),) if note]
     sockets = home.sockets()
     make_sockets(sockets)
+    forget_sockets(sockets)
     with disk_trouble(home.data):
         config = _configured(words, written, home, sockets, notes)
         at, where = _placed(words, config, home, sockets)
@@ -124,6 +126,8 @@ def _configured(words: Words, written: Config | None, home: Home, sockets: Path,
         config = sources.listening(written, port=port, https=words.https)
     else:
         config = sources.listening(sources.fronting(words.fronted), port=port, https=words.https)
+    if words.workers is not None:
+        config = replace(config, auth=replace(config.auth, workers=words.workers))
     sources.checked(config, "up")
     metrics = ports.choose(
         config.monitoring.address,
@@ -196,7 +200,7 @@ def _facts(at: Effective) -> Facts:
     if at.demo:
         urls["printshop"] = config.host[0].host
     app = next((row.to for row in config.route if row.to), "")
-    addresses = {name: f"unix:{at.socket(f'{name}.sock')}" for name in plan.WEB}
+    addresses = {name: ", ".join(f"unix:{path}" for path in workers.sockets(at, name)) for name in plan.WEB}
     addresses |= {
         "resource": app,
         "gateway": f"{config.gateway.address}:{config.gateway.port}",

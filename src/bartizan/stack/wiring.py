@@ -14,7 +14,7 @@ import structlog
 
 from bartizan.protocol.secrets import to_base64url
 from bartizan.stack import compile as compiled
-from bartizan.stack import parts
+from bartizan.stack import parts, workers
 from bartizan.stack.effective import Effective
 from bartizan.stack.listen import Door, listen, stop_on_signals
 from bartizan.stack.parts import Parts
@@ -40,6 +40,7 @@ class Process:
 
     def __init__(self, name: str, handed: Parts, stop: asyncio.Event) -> None:
         self.name = name
+        self.worker = workers.number_of(name)  # which of the web processes
         self.parts = handed
         self.stop = stop
         self.doors: list[Door] = []
@@ -85,25 +86,27 @@ def auth(process: Process) -> None:
     at = process.parts.at
     ports = auth_ports(process.parts)
     process.auth = build(compiled.auth(at), ports)
-    process.doors.append(Door(process.auth, at.socket("auth.sock")))
-    settled = asyncio.Event()
-    process.checks["settled"] = _set(settled)
-    process.run(_settle(process, ports, settled))
+    process.doors.append(Door(process.auth, workers.socket(at, "auth", process.worker)))
+    if process.worker == 1:  # one puts the data right for all
+        settled = asyncio.Event()
+        process.checks["settled"] = _set(settled)
+        process.run(_settle(process, ports, settled))
 
 
 def frontend(process: Process) -> None:
     from bartizan.frontend.app import build
 
     at = process.parts.at
-    app = build(compiled.frontend(at), frontend_ports(process.parts, process.auth))
-    process.doors.append(Door(app, at.socket("frontend.sock")))
+    app = build(compiled.frontend(at, process.worker), frontend_ports(process.parts, process.auth))
+    process.doors.append(Door(app, workers.socket(at, "frontend", process.worker)))
 
 
 def files(process: Process) -> None:
     from bartizan.files.app import build
 
     at = process.parts.at
-    process.doors.append(Door(build(compiled.files(at), files_ports(process.parts)), at.socket("files.sock")))
+    app = build(compiled.files(at), files_ports(process.parts, process.worker))
+    process.doors.append(Door(app, workers.socket(at, "files", process.worker)))
 
 
 def worker(process: Process) -> None:
@@ -233,13 +236,14 @@ async def _unasked(scope: Scope, receive: Receive, send: Send) -> None:
     raise AssertionError("tables alone ask nobody")
 
 
-def files_ports(handed: Parts) -> FilesPorts:
+def files_ports(handed: Parts, worker: int = 1) -> FilesPorts:
+    """The auth server that it asks is the one in its own process, if there is one: they live and die together."""
     from bartizan.files.checks import GuardChecks
     from bartizan.files.ports import FilesPorts
     from bartizan.guard.keys import Watch
 
     settings = compiled.files(handed.at)
-    watch = Watch(settings.issuer, address=compiled.auth_address(handed.at))
+    watch = Watch(settings.issuer, address=compiled.auth_address(handed.at, worker))
     return FilesPorts(
         store=handed.store,
         ring=handed.ring,
@@ -260,23 +264,15 @@ def own_servers(handed: Parts) -> tuple[OwnServer, ...]:
 
     at = handed.at
     uploads = files_routes.routes(compiled.files(at), files_ports(handed))
-    rows = [
-        OwnServer(
-            name="auth",
-            socket=at.socket("auth.sock"),
-            routes=auth_routes.routes(compiled.auth(at), auth_ports(handed)),
-        ),
-        OwnServer(
-            name="frontend",
-            socket=at.socket("frontend.sock"),
-            routes=frontend_routes.routes(compiled.frontend(at), frontend_ports(handed, _unasked)),
-        ),
-        OwnServer(
-            name="files",
-            socket=at.socket("files.sock"),
-            routes=tuple(row for row in uploads if at.config.files.enabled or row.origin is Origin.FILES),
-        ),
-    ]
+    tables = {
+        "auth": auth_routes.routes(compiled.auth(at), auth_ports(handed)),
+        "frontend": frontend_routes.routes(compiled.frontend(at), frontend_ports(handed, _unasked)),
+        "files": tuple(row for row in uploads if at.config.files.enabled or row.origin is Origin.FILES),
+    }
+    rows = []
+    for name, routes in tables.items():
+        first, *others = workers.sockets(at, name)
+        rows.append(OwnServer(name=name, socket=first, others=tuple(others), routes=routes))
     if compiled.has_inbox(at):
         rows.append(OwnServer(name="inbox", socket=at.socket("inbox.sock"), prefixes=((Origin.ID, "/dev/inbox"),)))
     return tuple(rows)

@@ -235,3 +235,29 @@ def test_a_long_poll_has_a_histogram_of_its_own() -> None:
     settings = replace(SETTINGS, own=(OwnServer(name="auth", socket=Path("/run/bz/auth.sock"), routes=rows),))
     held = [route["name"] for route in routes_of("id", settings) if route.get("stat_prefix") == "held"]
     assert held == ["auth /poll"]
+
+
+def test_of_several_workers_one_that_takes_no_connection_is_passed_over() -> None:
+    more = OwnServer(name="auth", socket=Path("/run/bz/auth.sock"), others=(Path("/run/bz/auth-2.sock"),))
+    cluster = next(one for one in clusters.clusters(replace(SETTINGS, own=(more,))) if one["name"] == "auth")
+    (group,) = cluster["load_assignment"]["endpoints"]
+    pipes = [one["endpoint"]["address"]["pipe"]["path"] for one in group["lb_endpoints"]]
+    assert pipes == ["/run/bz/auth.sock", "/run/bz/auth-2.sock"]
+    watched = cluster["outlier_detection"]
+    assert watched["consecutive_local_origin_failure"] == 1
+    assert watched["enforcing_consecutive_5xx"] == watched["enforcing_consecutive_gateway_failure"] == 0
+    alone = next(one for one in clusters.clusters(SETTINGS) if one["name"] == "auth")
+    assert "outlier_detection" not in alone
+
+
+def test_only_what_never_reached_a_server_is_sent_again() -> None:
+    policies_of = [
+        route["route"]["retry_policy"]
+        for origin in ("app", "id", "files")
+        for route in routes_of(origin, SETTINGS)
+        if "retry_policy" in route.get("route", {})
+    ]
+    assert policies_of
+    for policy in policies_of:
+        assert set(policy["retry_on"].split(",")) <= {"connect-failure", "refused-stream", "reset-before-request"}
+        assert policy["num_retries"] == 1

@@ -8,7 +8,7 @@ from bartizan.monitoring.history import History, Point
 def filled(*totals: float, step: float = 10) -> History:
     history = History(3600, step)
     for number, total in enumerate(totals):
-        history.add(Point(number * step, {"gateway": total}, p99_ms=float(number)))
+        history.add(Point(number * step, {"gateway": {"": total}}, p99_ms=float(number)))
     return history
 
 
@@ -20,6 +20,14 @@ def test_a_rate_needs_two_looks() -> None:
 
 def test_a_restart_counts_from_nothing() -> None:
     assert filled(100, 110, 4, 8).grown("gateway") == 10 + 4 + 4
+
+
+def test_two_workers_restart_each_by_itself_and_a_silent_one_has_not_done_all_anew() -> None:
+    history = History(3600, 10)
+    seen = [{"web": 100.0, "web-2": 100.0}, {"web": 110.0, "web-2": 0.0}, {"web": 110.0}, {"web": 112.0, "web-2": 7.0}]
+    for number, totals in enumerate(seen):
+        history.add(Point(number * 10.0, {"auth": totals}, None))
+    assert history.grown("auth") == 10 + 0 + 2 + 7
 
 
 def test_the_window_forgets_and_the_memory_is_bounded() -> None:

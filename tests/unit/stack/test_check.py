@@ -86,6 +86,8 @@ ROWS = [
     ("[worker]\nconcurrency = 1", "worker.concurrency", "2 or more"),
     (REAL.replace('host = "mail.example.com"\n', ""), "worker.mail.host", "dev inbox"),
     ('[worker.mail]\nhost = "m"\nuser = "u"\nsender = "a@b"', "worker.mail.password", "is missing"),
+    ("[auth]\nworkers = 0", "auth.workers", "between 1 and 64"),
+    ("[auth]\nworkers = 6", "auth.workers", "database.url"),
 ]
 
 

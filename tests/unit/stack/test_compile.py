@@ -11,11 +11,11 @@ from bartizan.gateway.settings import Access
 from bartizan.model.clients import AuthMethod, Kind
 from bartizan.protocol.secrets import client_secret, fingerprint
 from bartizan.stack import compile as compiled
-from bartizan.stack import effective, sources
+from bartizan.stack import effective, sources, workers
 from bartizan.stack.config import BrokenConfig, parse
 from bartizan.stack.effective import Effective, add_ring_key, read, ring, ring_file, save
 from bartizan.stack.home import Home
-from bartizan.stack.schema import Config
+from bartizan.stack.schema import Auth, Config
 
 
 @pytest.fixture
@@ -130,3 +130,18 @@ def test_what_children_are_handed_holds_no_secret(data: Path) -> None:
     assert "hush" not in path.read_text()
     assert path.stat().st_mode & 0o777 == 0o600
     assert os.fspath(effective.home(here).data) == here.data
+
+
+def test_each_worker_has_sockets_of_its_own_and_all_are_known(data: Path) -> None:
+    two = at(data, Config(auth=Auth(workers=2)))
+    assert workers.processes(two) == ("web", "web-2")
+    assert [workers.number_of(name) for name in ("web", "web-2", "web-64", "auth-files", "web-x", "work")] == [
+        1, 2, 64, 1, 1, 1,
+    ]  # fmt: skip
+    assert [path.name for path in workers.sockets(two, "auth")] == ["auth.sock", "auth-2.sock"]
+    assert compiled.processes(two)["web-2"] == ("auth", "frontend", "files")
+    assert compiled.frontend(two, 2).auth_address.endswith("/auth-2.sock")
+    gateway = compiled.gateway(two, ())
+    assert gateway.auth_address.endswith("/auth.sock")
+    assert [address.rpartition("/")[2] for address in gateway.auth_others] == ["auth-2.sock"]
+    assert compiled.processes(at(data, Config())) == compiled.PROCESSES

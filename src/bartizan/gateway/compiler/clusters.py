@@ -18,6 +18,22 @@ from bartizan.gateway.settings import GatewaySettings
 # into a connection that is just being closed.
 _OWN_IDLE, _APP_IDLE = 4, 1
 _CONNECT_SECONDS = 2
+# Of several workers, one that takes no connection is passed over for a moment: its first refusal is enough. Only what
+# happens to the connection counts: a 503 is an answer, and as true from one worker as from another. All gone at once,
+# Envoy asks each of them all the same (panic threshold). A worker is back within two seconds, so nothing waits longer.
+_PASSED_OVER: Json = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 1,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_local_origin_success_rate": 0,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_consecutive_gateway_failure": 0,
+    "enforcing_success_rate": 0,
+    "max_ejection_percent": 100,
+    "interval": t.seconds(0.25),
+    "base_ejection_time": t.seconds(0.25),
+    "max_ejection_time": t.seconds(0.5),
+}
 _ROOTS = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -31,6 +47,7 @@ class Upstream(Struct, frozen=True):
     port: int = 0
     tls: bool = False
     own: bool = False
+    others: tuple[str, ...] = ()  # pipes of further workers
 
 
 def upstream(to: str) -> Upstream:
@@ -52,7 +69,10 @@ def upstream(to: str) -> Upstream:
 
 
 def all_upstreams(settings: GatewaySettings) -> tuple[Upstream, ...]:
-    found = {server.name: Upstream(server.name, pipe=str(server.socket), own=True) for server in settings.own}
+    found = {
+        server.name: Upstream(server.name, pipe=str(server.socket), own=True, others=tuple(map(str, server.others)))
+        for server in settings.own
+    }
     for to in (*(route.to for route in settings.app_routes), *(host.to for host in settings.hosts)):
         target = upstream(to)
         if not any(target.pipe and target.pipe == known.pipe for known in found.values()):
@@ -84,15 +104,25 @@ def _cluster(target: Upstream) -> Json:
         "connect_timeout": t.seconds(_CONNECT_SECONDS),
         "load_assignment": {
             "cluster_name": target.name,
-            "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
+            "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}, *map(_pipe, target.others)]}],
         },
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
     }
+    if target.others:
+        cluster |= {
+            "lb_policy": "LEAST_REQUEST",
+            "outlier_detection": _PASSED_OVER,
+            "common_lb_config": {"update_merge_window": t.seconds(0)},  # else who is back gets nothing for a second
+        }
     if target.tls:
         trusted = {"trusted_ca": {"filename": _ROOTS}, "match_typed_subject_alt_names": [_san(target.host)]}
         context = t.typed(t.UPSTREAM_TLS, sni=target.host, common_tls_context={"validation_context": trusted})
         cluster["transport_socket"] = t.named("tls", context)
     return cluster
+
+
+def _pipe(path: str) -> Json:
+    return {"endpoint": {"address": {"pipe": {"path": path}}}}
 
 
 def _san(host: str) -> Json:

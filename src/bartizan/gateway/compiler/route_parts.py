@@ -31,7 +31,13 @@ def forward(cluster: str, *, timeout: int, cut: int = 0, retried: bool = True) -
     action: Json = {"cluster": cluster, "timeout": t.seconds(timeout)}
     if retried:
         # Only what surely never reached the server is sent again.
-        action["retry_policy"] = {"retry_on": "connect-failure,refused-stream,reset-before-request", "num_retries": 1}
+        # Of several workers another is asked; one that is alone, once more.
+        action["retry_policy"] = {
+            "retry_on": "connect-failure,refused-stream,reset-before-request",
+            "num_retries": 1,
+            "retry_host_predicate": [t.named("envoy.retry_host_predicates.previous_hosts", t.typed(t.PREVIOUS_HOSTS))],
+            "host_selection_retry_max_attempts": 3,
+        }
     if not timeout or not retried or timeout >= _SILENT_SECONDS:
         action["idle_timeout"] = t.seconds(max(_IDLE_SECONDS, timeout + 1))
     if cut:
