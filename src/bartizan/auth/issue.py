@@ -25,10 +25,12 @@ _DRAWN = 0.2  # the share of the lifetime from which the BFF's is drawn
 
 
 class First(Struct, frozen=True):
-    """What only the tokens of a sign-in have, not those of a refresh: the nonce, and who she is."""
+    """What makes the answer to a sign-in: its ID token. A refresh gives none (OIDC Core §12.2 leaves it open): it
+    would say nothing new, and cost a second signature."""
 
     nonce: str | None
     user: User
+    sid: str
 
 
 class Mint(Struct, frozen=True, kw_only=True):
@@ -48,7 +50,6 @@ class Mint(Struct, frozen=True, kw_only=True):
         granted: tuple[str, ...],
         audience: tuple[str, ...],
         refreshing: bool,
-        sid: str | None,
         first: First | None = None,
     ) -> Issue | None:
         """Tokens of a person's grant. None when the family's refresh token cannot be said: its key was withdrawn."""
@@ -79,7 +80,7 @@ class Mint(Struct, frozen=True, kw_only=True):
             expires_in=expires_at - issued_at,
             scopes=granted,
             refresh_token=refresh_token,
-            id_token=self._id_token(family, granted, (issued_at, expires_at), sid, first),
+            id_token=self._id_token(family, granted, (issued_at, expires_at), first),
         )
 
     def for_client(
@@ -117,9 +118,9 @@ class Mint(Struct, frozen=True, kw_only=True):
         return str(uuid7(int(now.timestamp() * 1000), self.chance(10)))
 
     def _id_token(
-        self, family: Family, granted: tuple[str, ...], times: tuple[int, int], sid: str | None, first: First | None
+        self, family: Family, granted: tuple[str, ...], times: tuple[int, int], first: First | None
     ) -> str | None:
-        if scopes.OPENID not in granted:
+        if first is None or scopes.OPENID not in granted:
             return None
         issued_at, expires_at = times
         token = id_token.IdToken(
@@ -129,9 +130,9 @@ class Mint(Struct, frozen=True, kw_only=True):
             issued_at=issued_at,
             expires_at=expires_at,
             auth_time=int(family.auth_time.timestamp()),
-            nonce=first.nonce if first is not None else None,
-            sid=sid,
-            personal=of_person(person(first.user), granted) if first is not None else {},
+            nonce=first.nonce,
+            sid=first.sid,
+            personal=of_person(person(first.user), granted),
         )
         return self.signer.sign(id_token.claims(token), id_token.TYP)
 

@@ -31,16 +31,7 @@ async def current_session(request: Request, ports: AuthPorts, settings: AuthSett
     fingerprint = _fingerprint(request, settings)
     if fingerprint is None:
         return None
-    async with ports.store.reading() as records:
-        return await of_cookie(records, fingerprint)
-
-
-async def of_cookie(records: Records, fingerprint: bytes) -> tuple[Session, User] | None:
-    session = await records.sessions.by_fingerprint(fingerprint)
-    if session is None:
-        return None
-    user = await records.users.by_id(session.user_id)
-    return None if user is None or user.disabled else (session, user)
+    return await ports.store.lookups.signed_in(fingerprint)
 
 
 async def start_session(

@@ -7,10 +7,10 @@ from bartizan.database.rows import marks, names, read, read_or_none, values
 from bartizan.database.within import Within
 from bartizan.model.clients import Client
 
-_COLUMNS = names(Client)
+COLUMNS = names(Client)
 _KEPT = {"id", "created_at"}
 _REPLACED = ", ".join(f"{name} = excluded.{name}" for name in Client.__struct_fields__ if name not in _KEPT)
-_REPLACE = f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO UPDATE SET {_REPLACED}"
+_REPLACE = f"INSERT INTO clients ({COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO UPDATE SET {_REPLACED}"
 
 
 class PostgresClients:
@@ -20,17 +20,17 @@ class PostgresClients:
 
     async def add(self, client: Client) -> bool:
         added = await self._connection.fetchval(
-            f"INSERT INTO clients ({_COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO NOTHING RETURNING true",
+            f"INSERT INTO clients ({COLUMNS}) VALUES ({marks(Client)}) ON CONFLICT (id) DO NOTHING RETURNING true",
             *values(client),
         )
         return added is not None
 
     async def by_id(self, client_id: str) -> Client | None:
-        row = await self._connection.fetchrow(f"SELECT {_COLUMNS} FROM clients WHERE id = $1", client_id)
+        row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM clients WHERE id = $1", client_id)
         return read_or_none(Client, row)
 
     async def all(self) -> list[Client]:
-        rows = await self._connection.fetch(f"SELECT {_COLUMNS} FROM clients ORDER BY id")
+        rows = await self._connection.fetch(f"SELECT {COLUMNS} FROM clients ORDER BY id")
         return [read(Client, row) for row in rows]
 
     async def replace_file_owned(self, clients: tuple[Client, ...]) -> None:

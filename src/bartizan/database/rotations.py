@@ -6,8 +6,6 @@ It owns its transactions, and answers after their commit: theft that could not b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 from uuid import UUID
 
 import msgspec
@@ -22,7 +20,7 @@ from bartizan.database.families import COLUMNS, LIVING
 from bartizan.database.jobs_port import PostgresJobs
 from bartizan.database.presented import Standing, Verdict, judge
 from bartizan.database.rows import names, read
-from bartizan.database.within import Within
+from bartizan.database.within import Opens, Within
 from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
 from bartizan.model.job import Job
@@ -76,10 +74,6 @@ _EVENT = {
 }
 
 
-class Opens(Protocol):
-    def __call__(self, *, transaction: bool) -> AbstractAsyncContextManager[Within]: ...
-
-
 class Asked(Struct, frozen=True):
     """One presented token, its client, MAC and proof passed."""
 
@@ -106,6 +100,8 @@ class PostgresRotations:
             if rotation is None:
                 async with self._within(transaction=True) as handed:
                     rotation = await _missed(handed, family_id, generation, client_id)
+                    # failpoint: rotations.judged
+                # failpoint: rotations.judgement_committed
             if rotation is not None:
                 return rotation
             rotation = await self._rotate(asked)
@@ -114,6 +110,7 @@ class PostgresRotations:
     async def _rotate(self, asked: Asked) -> Rotation | None:
         async with self._within(transaction=False) as handed:
             row = await handed.connection.fetchrow(_ROTATE, *astuple(asked))
+            # failpoint: rotations.rotated
         return None if row is None else _rotated(row)
 
     async def _rotate_many(self, asked: Sequence[Asked]) -> list[Rotation | None]:
@@ -124,6 +121,7 @@ class PostgresRotations:
         async with self._within(transaction=False) as handed:
             columns = [list(column) for column in zip(*map(astuple, first.values()), strict=True)]
             rows = await handed.connection.fetch(_ROTATE_MANY, *columns)
+            # failpoint: rotations.rotated_many
         rotated = {row["id"]: _rotated(row) for row in rows}
         return [rotated.get(one.family_id) if first[one.family_id] is one else None for one in asked]
 

@@ -9,8 +9,8 @@ from bartizan.database.rows import marks, names, read, read_or_none, values
 from bartizan.database.within import Within
 from bartizan.model.sessions import Session
 
-_COLUMNS = names(Session)
-_LIVING = """
+COLUMNS = names(Session)
+LIVING = """
     ended_at IS NULL AND expires_at > now() AND last_seen_at > now() - make_interval(secs => $2)
     AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND disabled)
 """
@@ -24,15 +24,15 @@ class PostgresSessions:
 
     async def add(self, session: Session, fingerprint: bytes) -> None:
         await self._connection.execute(
-            f"INSERT INTO sessions (fingerprint, {_COLUMNS}) VALUES ($1, {marks(Session, after=1)})",
+            f"INSERT INTO sessions (fingerprint, {COLUMNS}) VALUES ($1, {marks(Session, after=1)})",
             fingerprint,
             *values(session),
         )
 
     async def by_fingerprint(self, fingerprint: bytes) -> Session | None:
         row = await self._connection.fetchrow(
-            f"""SELECT {_COLUMNS}, last_seen_at < now() - interval '1 minute' AS stale
-            FROM sessions WHERE fingerprint = $1 AND {_LIVING}""",
+            f"""SELECT {COLUMNS}, last_seen_at < now() - interval '1 minute' AS stale
+            FROM sessions WHERE fingerprint = $1 AND {LIVING}""",
             fingerprint,
             self._idle,
         )
@@ -56,7 +56,7 @@ class PostgresSessions:
         """Also one whose sign-on is over while apps still live by it: the person must be able to end it."""
         rows = await self._connection.fetch(
             f"""
-            SELECT {_COLUMNS} FROM sessions
+            SELECT {COLUMNS} FROM sessions
             WHERE user_id = $1 AND ended_at IS NULL AND (
                 expires_at > now() AND last_seen_at > now() - make_interval(secs => $2)
                 OR EXISTS (

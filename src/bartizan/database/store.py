@@ -24,6 +24,7 @@ from bartizan.database.interactions import PostgresInteractions
 from bartizan.database.jobs_port import PostgresJobs, backlog
 from bartizan.database.keys import PostgresKeys
 from bartizan.database.links import PostgresLinks
+from bartizan.database.lookups import PostgresLookups
 from bartizan.database.pushed import PostgresPushedRequests
 from bartizan.database.rotations import PostgresRotations
 from bartizan.database.sessions import PostgresSessions
@@ -114,6 +115,7 @@ class PostgresStore:
         self._days = DayKeys(ring, chance)
         self._epoch: int | None = None
         self._rotations = PostgresRotations(self.within)
+        self._lookups = PostgresLookups(self.within)
 
     @asynccontextmanager
     async def within(self, *, transaction: bool) -> AsyncIterator[Within]:
@@ -134,8 +136,11 @@ class PostgresStore:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresRecords]:
+        # failpoint: store.begin
         async with self.within(transaction=True) as handed:
             yield PostgresRecords(handed)
+            # failpoint: store.commit
+        # failpoint: store.committed
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PostgresRecords]:
@@ -145,6 +150,10 @@ class PostgresStore:
     @property
     def rotations(self) -> PostgresRotations:
         return self._rotations
+
+    @property
+    def lookups(self) -> PostgresLookups:
+        return self._lookups
 
     async def epoch(self) -> int:
         if self._epoch is None:
@@ -168,6 +177,10 @@ class PostgresStore:
         await self._pool.close()
 
 
+async def _nothing_to_reset(connection: object) -> None:
+    """asyncpg itself rolls back what was left open. We set nothing else in a session, and its RESET is a round trip."""
+
+
 _GOING = (InterfaceError, InternalClientError, PostgresError, OSError)
 
 
@@ -180,6 +193,7 @@ async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance =
         timeout=settings.acquire_seconds,
         # The server ends a long statement; ours is the second wall, for a server that no longer answers.
         command_timeout=settings.statement_seconds + 2,
+        reset=_nothing_to_reset,
         server_settings={
             "application_name": "bartizan",
             "statement_timeout": f"{round(settings.statement_seconds * 1000)}",

@@ -11,7 +11,7 @@ from bartizan.database.rows import read, read_or_none
 from bartizan.database.within import Within
 from bartizan.model.users import User, identifier_key
 
-_SELECT = """
+SELECT = """
     SELECT users.id, email, verified AS email_verified, name, admin, disabled, created_at,
            changed_at AS password_changed_at
     FROM users
@@ -47,10 +47,10 @@ class PostgresUsers:
         return added is not None
 
     async def by_id(self, user_id: UUID) -> User | None:
-        return read_or_none(User, await self._connection.fetchrow(f"{_SELECT} WHERE users.id = $1", user_id))
+        return read_or_none(User, await self._connection.fetchrow(f"{SELECT} WHERE users.id = $1", user_id))
 
     async def by_email(self, email: str) -> User | None:
-        row = await self._connection.fetchrow(f"{_SELECT} WHERE identifiers.key = $1", identifier_key(email))
+        row = await self._connection.fetchrow(f"{SELECT} WHERE identifiers.key = $1", identifier_key(email))
         return read_or_none(User, row)
 
     async def password_hash(self, user_id: UUID) -> str | None:
@@ -115,7 +115,7 @@ class PostgresUsers:
 
     async def search(self, text: str, *, limit: int, offset: int) -> list[User]:
         rows = await self._connection.fetch(
-            f"""{_SELECT}
+            f"""{SELECT}
             WHERE $1 = '' OR position($1 IN identifiers.key) > 0 OR position($1 IN lower(name)) > 0
             ORDER BY users.id DESC LIMIT $2 OFFSET $3
             """,

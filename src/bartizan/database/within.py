@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
 from msgspec import Struct
 
 from bartizan.database.connection import Chance, Connection
@@ -14,3 +17,9 @@ class Within(Struct, frozen=True):
     settings: DatabaseSettings
     days: DayKeys
     chance: Chance
+
+
+class Opens(Protocol):
+    """A connection for a while, in a transaction or not: `PostgresStore.within`."""
+
+    def __call__(self, *, transaction: bool) -> AbstractAsyncContextManager[Within]: ...

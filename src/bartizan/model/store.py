@@ -13,6 +13,7 @@ from bartizan.model.families import Families, Rotations
 from bartizan.model.files import Files
 from bartizan.model.job import Backlog, Jobs
 from bartizan.model.keys import Keys
+from bartizan.model.lookups import Lookups
 from bartizan.model.sessions import Sessions
 from bartizan.model.users import Users
 
@@ -71,6 +72,9 @@ class Store(Protocol):
 
     @property
     def rotations(self) -> Rotations: ...
+
+    @property
+    def lookups(self) -> Lookups: ...
 
     async def epoch(self) -> int:
         """The deployment's epoch (flows §8), cached; raised only by restore."""

@@ -22,6 +22,7 @@ from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
 from bartizan.model.keys import StoredKey
 from bartizan.model.limit import Limit, Taken
+from bartizan.model.lookups import Standing
 from bartizan.model.sessions import Session
 from bartizan.model.users import User, identifier_key
 
@@ -293,6 +294,23 @@ class FakeRotations(_Part):
         return Rotation(outcome=Outcome.ROTATED, family=rotated, now=now)
 
 
+class FakeLookups:
+    def __init__(self, records: FakeRecords) -> None:
+        self._records = records
+
+    async def client(self, client_id: str) -> Client | None:
+        return await self._records.clients.by_id(client_id)
+
+    async def standing(self, gid: UUID, user_id: UUID | None) -> Standing:
+        user = None if user_id is None else await self._records.users.by_id(user_id)
+        return Standing(await self._records.ended.contains(gid), user)
+
+    async def signed_in(self, fingerprint: bytes) -> tuple[Session, User] | None:
+        session = await self._records.sessions.by_fingerprint(fingerprint)
+        user = None if session is None else await self._records.users.by_id(session.user_id)
+        return None if session is None or user is None or user.disabled else (session, user)
+
+
 class FakeStore:
     def __init__(self, clock: FakeClock) -> None:
         self.tables = Tables()
@@ -315,6 +333,10 @@ class FakeStore:
     @property
     def rotations(self) -> FakeRotations:
         return FakeRotations(self.tables, self.clock)
+
+    @property
+    def lookups(self) -> FakeLookups:
+        return FakeLookups(FakeRecords(self.tables, self.clock))
 
     async def epoch(self) -> int:
         return self.current_epoch

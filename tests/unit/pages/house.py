@@ -17,6 +17,7 @@ from tests.unit.auth.fakes import (
     FakeClock,
     FakeConsents,
     FakeEvents,
+    FakeLookups,
     FakeRecords,
     FakeSessions,
     FakeStore,
@@ -199,6 +200,10 @@ class PagesStore(FakeStore):
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[FakeRecords]:
         yield PagesRecords(self.tables, self.clock)
+
+    @property
+    def lookups(self) -> FakeLookups:
+        return FakeLookups(PagesRecords(self.tables, self.clock))
 
 
 class Limits:

@@ -38,8 +38,7 @@ class Authorize:
         return await proceed.begin(request, ports, settings, asked, client)
 
     async def _client(self, client_id: str) -> Client:
-        async with self._server.ports.store.reading() as records:
-            client = await records.clients.by_id(client_id)
+        client = await self._server.clients.by_id(client_id)
         if client is None or client.disabled:
             raise no("invalid_request", "unknown or disabled client")
         return client
@@ -56,7 +55,9 @@ class Authorize:
         fingerprint = secrets.fingerprint(reference)
         name = secrets.to_base64url(fingerprint)
         async with self._server.ports.store.reading() as records:
+            # failpoint: authorize.take
             pushed = await records.pushed.take(fingerprint, client.id)
+            # failpoint: authorize.taken
         if pushed is not None:
             return msgspec.structs.replace(authorize.unpack(pushed.request), reference=name)
         under_way = await proceed.current(request, self._server.ports, self._server.settings)

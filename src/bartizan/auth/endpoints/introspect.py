@@ -36,9 +36,8 @@ class Introspect:
         token = await self._server.read_access_token(text)
         if token is None or not introspection.may_ask(client.client, token):
             return introspection.INACTIVE
-        async with self._server.ports.store.reading() as records:
-            ended = await records.ended.contains(UUID(token.gid))
-        return introspection.INACTIVE if ended else introspection.of_access_token(token)
+        standing = await self._server.ports.store.lookups.standing(UUID(token.gid), None)
+        return introspection.INACTIVE if standing.ended else introspection.of_access_token(token)
 
     async def _refresh_token(self, text: str, client: AuthenticatedClient) -> dict[str, object]:
         """Active means: presented at the token endpoint it would be honoured; its own client alone may ask."""

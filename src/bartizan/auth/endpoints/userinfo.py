@@ -32,10 +32,10 @@ class Userinfo:
     async def _answer(self, request: Request) -> dict[str, object]:
         token = await self._token(request)
         userinfo.check_scope(token.scopes)
-        async with self._server.ports.store.reading() as records:
-            if await records.ended.contains(UUID(token.gid)):
-                raise no("invalid_token", "what the token hangs on has ended")
-            user = await records.users.by_id(_subject(token))
+        standing = await self._server.ports.store.lookups.standing(UUID(token.gid), _subject(token))
+        if standing.ended:
+            raise no("invalid_token", "what the token hangs on has ended")
+        user = standing.user
         if user is None or user.disabled:
             raise no("invalid_token", "the account is gone or locked")
         return userinfo.answer(token.subject, person(user), token.scopes)

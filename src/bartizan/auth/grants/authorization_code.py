@@ -56,6 +56,7 @@ async def redeem(
     async with server.ports.store.transaction() as records:
         redeemed = await records.codes.redeem(fingerprint, family_id)
         if redeemed is not None:
+            # failpoint: code.spent
             code, now = redeemed.code, redeemed.now
             user = await _person(records, code)
             family = _family(family_id, code, client.client, server, now)
@@ -75,8 +76,7 @@ async def redeem(
                 granted=code.scopes,
                 audience=audience,
                 refreshing=_refreshes(client.client),
-                sid=str(code.session_id),
-                first=First(code.nonce, user),
+                first=First(code.nonce, user, str(code.session_id)),
             )
             assert made is not None, "the newest key is in the ring"
             return made

@@ -51,7 +51,6 @@ async def grant(parameters: Parameters, client: AuthenticatedClient, server: Aut
         granted=_granted(request, family, client),
         audience=resources.narrow(request.resource, family.audience),
         refreshing=True,
-        sid=str(family.session_id) if family.session_id else None,
     )
     if made is None:
         raise no("invalid_grant", "the key of this generation was withdrawn")
