@@ -61,7 +61,9 @@ async def begin(
         return _to_client(_refusal(asked, SILENT[step], settings))
     secret = secrets.new_secret(IX_PREFIX, ports.chance(secrets.KEY_BYTES))
     async with ports.store.reading() as records:
+        # failpoint: authorize.begin
         await records.interactions.add(secrets.fingerprint(secret), started)
+        # failpoint: authorize.begun
     cookie = cookies.set_cookie(settings.cookies.ix, secret, max_age=INTERACTION_SECONDS, same_site="Lax")
     return _see_other(step.value, cookie)
 

@@ -155,6 +155,7 @@ class _Sent:
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
+        # failpoint: answer.sending
         if message["type"] == "http.response.start":
             self.status = message["status"]
         await self._send(message)

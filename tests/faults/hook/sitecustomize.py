@@ -9,6 +9,8 @@ is left in the bytecode (a test shows that). A test starts a process with this d
                        "rotated=raise"       OSError; "=unavailable" bartizan's own Unavailable; "=memory" MemoryError
                        "rotated=sleep:0.2"   holds the whole process
                        "rotated=note"        only notes that it came by
+    BARTIZAN_FAILPOINT_FILE=<file>           the plan of a process that runs: read at each passing while it is there,
+                                             counted from when it was written; the name "any" stands for all
     BARTIZAN_FAILPOINTS_PASSED=<file>        every name passed is appended, a line each
     BARTIZAN_MUTANT=<file>                   JSON [{"module", "before", "after"}]: a protection taken out
 """
@@ -25,19 +27,45 @@ from collections import Counter
 from pathlib import Path
 
 _MARK = re.compile(r"^(\s*)# failpoint: ([a-z0-9_.]+)$", re.MULTILINE)
-_PLAN = [entry.partition("=")[::2] for entry in os.environ.get("BARTIZAN_FAILPOINT", "").split(",") if entry]
+
+
+def _read(plan: str) -> list[tuple[str, str]]:
+    return [(name, what) for name, _, what in (entry.partition("=") for entry in plan.split(",") if entry)]
+
+
+_PLAN = _read(os.environ.get("BARTIZAN_FAILPOINT", ""))
+_FILE = os.environ.get("BARTIZAN_FAILPOINT_FILE")
 _PASSED = os.environ.get("BARTIZAN_FAILPOINTS_PASSED")
 _seen: Counter[str] = Counter()
+_armed = ""  # the file's text, since when _seen_armed counts
+_seen_armed: Counter[str] = Counter()
 
 
 def failpoint(name: str) -> None:
-    _seen[name] += 1
     if _PASSED:
         with Path(_PASSED).open("a", encoding="ascii") as out:
             out.write(f"{name}\n")
-    for planned, what in _PLAN:
+    _pass(name, _PLAN, _seen)
+    if _FILE:
+        _pass_armed(name, Path(_FILE))
+
+
+def _pass_armed(name: str, file: Path) -> None:
+    global _armed
+    text = file.read_text("ascii") if file.exists() else ""
+    if text != _armed:
+        _armed = text
+        _seen_armed.clear()
+    if text:
+        _pass(name, _read(text), _seen_armed)
+
+
+def _pass(name: str, plan: list[tuple[str, str]], seen: Counter[str]) -> None:
+    seen[name] += 1
+    seen["any"] += 1
+    for planned, what in plan:
         action, _, times = what.partition("@")
-        if planned == name and (not times or _seen[name] == int(times)):
+        if planned in (name, "any") and (not times or seen[planned] == int(times)):
             _act(name, action)
 
 
@@ -94,5 +122,5 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-if _PLAN or _PASSED or os.environ.get("BARTIZAN_MUTANT"):
+if _PLAN or _FILE or _PASSED or os.environ.get("BARTIZAN_MUTANT"):
     sys.meta_path.insert(0, _Finder())

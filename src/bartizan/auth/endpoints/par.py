@@ -37,5 +37,7 @@ class Par:
             expires_at=ports.clock() + timedelta(seconds=SECONDS),
         )
         async with ports.store.reading() as records:
+            # failpoint: par.push
             await records.pushed.add(secrets.fingerprint(secret), pushed)
+            # failpoint: par.pushed
         return form.respond(json_answer({"request_uri": authorize.REFERENCE + secret, "expires_in": SECONDS}, 201))
