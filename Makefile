@@ -1,7 +1,8 @@
 # make up      install into .venv, then start the demo in the foreground
 # make test    the whole suite        make check   format, lint, types, floors
+# make bench   measure the hot paths: ROWS="refresh jwks" ARGS="--seconds 5"
 # make clean   delete .venv, data and caches        make lock   write the locks anew
-.PHONY: up test check clean lock help
+.PHONY: up test bench check clean lock help
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -15,6 +16,9 @@ up: $(VENV)/stack.done
 
 test: $(VENV)/dev.done
 	@$(BIN)/python -m pytest
+
+bench: $(VENV)/dev.done
+	@$(BIN)/python -m benchmarks $(ROWS) $(ARGS)
 
 check: $(VENV)/dev.done
 	@$(BIN)/ruff format --check .

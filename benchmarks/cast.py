@@ -1,0 +1,106 @@
+"""Who the benchmark's people, clients, sessions and families are: all follow from a number, so none is remembered."""
+
+from __future__ import annotations
+
+import hmac
+import random
+from uuid import UUID
+
+from msgspec import Struct
+
+from bartizan.protocol.oauth import refresh
+from bartizan.protocol.secrets import Ring, to_base64url
+
+_BORN_MS = 1_767_225_600_000  # 1 January 2026; one a millisecond after that
+_USER, _SESSION, _FAMILY = 1, 2, 3
+
+API = ("photos.read",)
+OPENID = ("openid", "profile", "email", "photos.read")
+REDIRECT = "http://127.0.0.1:9/callback"
+PASSWORD = "seven brown herons wade"  # of every seeded person: a hash for each would take an hour
+
+
+class Cast(Struct, frozen=True, kw_only=True):
+    """Family n hangs on session n of person n mod users, at one of the clients; odd ones were granted `openid`."""
+
+    users: int
+    clients: int
+    families: int
+    seed: bytes
+
+    def user_id(self, number: int) -> UUID:
+        return _id(_USER, number)
+
+    def session_id(self, number: int) -> UUID:
+        return _id(_SESSION, number)
+
+    def family_id(self, number: int) -> UUID:
+        return _id(_FAMILY, number)
+
+    def user_of(self, family: int) -> int:
+        return family % self.users
+
+    def client_of(self, family: int) -> int:
+        """Spread, but not in the order of the people: 7919 is prime to every round number."""
+        return family * 7919 % self.clients
+
+    def client_id(self, number: int) -> str:
+        return f"bench-{number:05d}"
+
+    def client_secret(self, number: int) -> str:
+        return "bzs_" + self._secret("client", number)
+
+    def session_secret(self, number: int) -> str:
+        return "bzo_" + self._secret("session", number)
+
+    def email(self, number: int) -> str:
+        return f"person{number}@bench.example"
+
+    def scopes(self, family: int) -> tuple[str, ...]:
+        return OPENID if family % 2 else API
+
+    def _secret(self, kind: str, number: int) -> str:
+        return to_base64url(hmac.digest(self.seed, f"{kind} {number}".encode(), "sha256"))
+
+
+class Deck:
+    """Families drawn at random, each with the generation it is at. Whoever rotates one says so here."""
+
+    def __init__(self, cast: Cast, ring: Ring, epoch: int, dice: random.Random) -> None:
+        self._cast = cast
+        self._ring = ring
+        self._epoch = epoch
+        self._dice = dice
+        self._generation: dict[int, int] = {}
+        self._held: set[int] = set()
+
+    def draw(self, *, openid: bool = False) -> int:
+        """One that nobody else holds."""
+        while True:
+            number = self._dice.randrange(self._cast.families) // 2 * 2 + openid
+            if number < self._cast.families and number not in self._held:
+                self._held.add(number)
+                return number
+
+    def put_back(self, number: int) -> None:
+        self._held.discard(number)
+
+    def generation(self, number: int) -> int:
+        return self._generation.get(number, 1)
+
+    def rotated(self, number: int) -> None:
+        self._generation[number] = self.generation(number) + 1
+
+    def token(self, number: int) -> str:
+        """What its client holds now, made with the instance's own key."""
+        token = refresh.RefreshToken(
+            self._ring.newest[0], self._epoch, self._cast.family_id(number), self.generation(number)
+        )
+        made = refresh.encode(self._ring, token)
+        assert made is not None, "the newest key is in the ring"
+        return made
+
+
+def _id(kind: int, number: int) -> UUID:
+    """RFC 9562 §5.7 in shape: time first, so that inserts go to the end of an index as the product's do."""
+    return UUID(int=(_BORN_MS + number) << 80 | 7 << 76 | kind << 64 | 2 << 62 | number)

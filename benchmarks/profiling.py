@@ -1,0 +1,45 @@
+"""`--profile`: py-spy on the web process during a row's window; collapsed stacks, which any flame graph tool reads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+_RATE = 400  # samples a second
+_LAG_SECONDS = 20.0
+
+
+class Profiler:
+    def __init__(self, directory: Path, stem: str) -> None:
+        self._directory = directory
+        self._stem = stem
+        self._name = ""
+        self._running: subprocess.Popen[bytes] | None = None
+        self.written: list[Path] = []
+
+    def arm(self, name: str) -> None:
+        self._name = name
+
+    def start(self, pids: Sequence[int], seconds: float) -> None:
+        """On the first of them. It stops by itself, after the window."""
+        out = self._directory / f"{self._stem}-{self._name}.collapsed"
+        program = Path(sys.executable).with_name("py-spy")
+        self._running = subprocess.Popen(
+            [
+                str(program), "record", "--pid", str(pids[0]), "--format", "raw", "--native", "--rate", str(_RATE),
+                "--duration", str(max(1, round(seconds))), "--output", str(out), "--nonblocking",
+            ],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.written.append(out)
+
+    def finish(self) -> None:
+        if self._running is None:
+            return
+        _, said = self._running.communicate(timeout=_LAG_SECONDS)
+        if self._running.returncode != 0:
+            self.written.pop()
+            raise RuntimeError(f"py-spy failed: {said.decode(errors='replace').strip()[-300:]}")
+        self._running = None

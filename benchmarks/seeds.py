@@ -1,0 +1,115 @@
+"""Honest data by COPY: people, clients, sessions and families, as many as asked for, then VACUUM ANALYZE."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from argon2 import PasswordHasher
+
+from bartizan.protocol.secrets import fingerprint
+from benchmarks import cast
+from benchmarks.cast import Cast
+
+_NULL = r"\N"
+_LINES = 5_000  # of one piece
+
+
+async def plant(connection: Any, members: Cast, *, audience: str, key_id: str) -> None:
+    """On a database that no benchmark has filled before."""
+    now = datetime.now(UTC)
+    await _copy(connection, "users", ("id", "name", "created_at"), _users(members, now))
+    await _copy(connection, "identifiers", ("key", "user_id", "email", "verified"), _identifiers(members))
+    await _copy(connection, "credentials", ("user_id", "password", "changed_at"), _credentials(members, now))
+    await _copy(connection, "clients", _CLIENT, _clients(members, audience, now))
+    await _copy(connection, "sessions", _SESSION, _sessions(members, now))
+    await _copy(connection, "families", _FAMILY, _families(members, audience, key_id, now))
+    await connection.execute("VACUUM (ANALYZE)")
+    await connection.execute("CHECKPOINT") if await _may_checkpoint(connection) else None
+
+
+async def _may_checkpoint(connection: Any) -> bool:
+    return bool(await connection.fetchval("SELECT pg_has_role(current_user, 'pg_checkpoint', 'MEMBER')"))
+
+
+async def _copy(connection: Any, table: str, columns: tuple[str, ...], lines: Iterator[str]) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        while piece := "".join(islice(lines, _LINES)):
+            yield piece.encode()
+
+    await connection.copy_to_table(table, source=pieces(), columns=list(columns))
+
+
+def _users(members: Cast, now: datetime) -> Iterator[str]:
+    for number in range(members.users):
+        yield f"{members.user_id(number).hex}\tPerson {number}\t{now}\n"
+
+
+def _identifiers(members: Cast) -> Iterator[str]:
+    for number in range(members.users):
+        email = members.email(number)
+        yield f"{email}\t{members.user_id(number).hex}\t{email}\tt\n"
+
+
+def _credentials(members: Cast, now: datetime) -> Iterator[str]:
+    """One hash for all: what a verification costs does not depend on whose it is."""
+    made = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash_len=32, salt_len=16)
+    tail = f"\t{made.hash(cast.PASSWORD)}\t{now}\n"
+    for number in range(members.users):
+        yield members.user_id(number).hex + tail
+
+
+_CLIENT = (
+    "id", "secret_fingerprint", "name", "kind", "auth_method", "redirect_uris", "post_logout_redirect_uris",
+    "redirect_onward", "origins", "grants", "scopes", "audience", "first_party", "mode", "homepage", "operator",
+    "owner", "disabled", "created_at",
+)  # fmt: skip
+
+
+def _clients(members: Cast, audience: str, now: datetime) -> Iterator[str]:
+    """Confidential, first party, PKCE as everybody: all the paths of the benchmark are open to each of them."""
+    grants = "{authorization_code,refresh_token,client_credentials}"
+    scopes = "{" + ",".join(cast.OPENID) + "}"
+    tail = (
+        f"\tserver\tclient_secret_basic\t{{{cast.REDIRECT}}}\t{{}}\t{{}}\t{{}}\t{grants}\t{scopes}\t{{{audience}}}"
+        f"\tt\tcookie\t\t\tconsole\tf\t{now}\n"
+    )
+    for number in range(members.clients):
+        secret = _bytes(fingerprint(members.client_secret(number)))
+        yield f"{members.client_id(number)}\t{secret}\tClient {number}{tail}"
+
+
+_SESSION = (
+    "id", "user_id", "fingerprint", "created_at", "auth_time", "last_seen_at", "expires_at", "device", "network",
+)  # fmt: skip
+
+
+def _sessions(members: Cast, now: datetime) -> Iterator[str]:
+    tail = f"\t{now}\t{now}\t{now}\t{now + timedelta(days=90)}\tFirefox on Linux\t198.18.0.0/24\n"
+    for number in range(members.families):
+        user = members.user_id(members.user_of(number)).hex
+        secret = _bytes(fingerprint(members.session_secret(number)))
+        yield f"{members.session_id(number).hex}\t{user}\t{secret}{tail}"
+
+
+_FAMILY = (
+    "id", "user_id", "client_id", "session_id", "scopes", "audience", "csrf", "bff", "nonce", "auth_time",
+    "generation", "key_id", "created_at", "rotated_at", "idle_until", "absolute_until",
+)  # fmt: skip
+
+
+def _families(members: Cast, audience: str, key_id: str, now: datetime) -> Iterator[str]:
+    times = f"{now}\t{now}\t{now + timedelta(days=14)}\t{now + timedelta(days=90)}"
+    for number in range(members.families):
+        user, session = members.user_id(members.user_of(number)).hex, members.session_id(number).hex
+        client, scopes = members.client_id(members.client_of(number)), ",".join(members.scopes(number))
+        yield (
+            f"{members.family_id(number).hex}\t{user}\t{client}\t{session}\t{{{scopes}}}\t{{{audience}}}\t{_NULL}\tf"
+            f"\t{_NULL}\t{now}\t1\t{key_id}\t{times}\n"
+        )
+
+
+def _bytes(value: bytes) -> str:
+    return r"\\x" + value.hex()
