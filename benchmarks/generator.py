@@ -10,8 +10,11 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from benchmarks.figures import Load
 from benchmarks.wire import Answer, read
@@ -23,7 +26,10 @@ _CHUNK = 65_536
 
 
 class Walker(Protocol):
-    """One connection's errand. A unit (a request, a flow of some) begins at each request for which `fresh` holds."""
+    """One connection's errand. A unit (a request, a flow of some) begins at each request for which `fresh` holds.
+
+    One that has a `pause` (seconds) is left alone for so long before its next request: it was told to come later.
+    """
 
     fresh: bool
 
@@ -36,12 +42,43 @@ class Walker(Protocol):
         ...
 
 
-class _Line:
-    __slots__ = ("begun", "buffer", "busy", "socket", "walker")
+class Group(Struct, frozen=True):
+    """Connections that are counted together, dealt out to the addresses in turn."""
 
-    def __init__(self, line: socket.socket, walker: Walker) -> None:
-        self.socket = line
+    addresses: tuple[Address, ...]
+    walkers: Sequence[Walker]
+
+
+class _Tally:
+    __slots__ = ("bad", "latencies", "seen")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.bad = 0
+        self.seen: dict[int, int] = {}
+        self.latencies: list[int] = []
+
+    def load(self, seconds: float, own_cpu: float) -> Load:
+        return Load(
+            units=len(self.latencies),
+            bad=self.bad,
+            seconds=seconds,
+            latencies=sorted(self.latencies),
+            own_cpu=own_cpu,
+            counted={str(status): number for status, number in sorted(self.seen.items())},
+        )
+
+
+class _Line:
+    __slots__ = ("address", "begun", "buffer", "busy", "socket", "tally", "walker")
+
+    def __init__(self, address: Address, walker: Walker, tally: _Tally) -> None:
+        self.socket = dial(address)
+        self.address = address
         self.walker = walker
+        self.tally = tally
         self.buffer = b""
         self.begun = 0
         self.busy = False
@@ -76,44 +113,54 @@ def ask(address: Address, request: bytes, seconds: float = 10.0) -> Answer:
 class Generator:
     """Each instance is one run."""
 
-    def __init__(self, address: Address, walkers: Sequence[Walker]) -> None:
-        self._address = address
+    def __init__(self, groups: Sequence[Group]) -> None:
         self._poll = select.epoll()
         self._lines: dict[int, _Line] = {}
-        self._bad = 0
-        self._seen: dict[int, int] = {}
-        self._latencies: list[int] = []
+        self._tallies = [_Tally() for _ in groups]
+        self._later: list[tuple[int, int, _Line, bytes]] = []  # a heap by the time at which they are due
         self._stopping = False
-        for walker in walkers:
-            self._connect(walker)
+        for group, tally in zip(groups, self._tallies, strict=True):
+            for number, walker in enumerate(group.walkers):
+                self._connect(_Line(group.addresses[number % len(group.addresses)], walker, tally))
 
-    def run(self, *, warm_up: float, seconds: float, opened: Callable[[], None], closed: Callable[[], None]) -> Load:
-        """`opened` and `closed` are called at the two ends of the window, to read other clocks there."""
+    def run(
+        self, *, warm_up: float, seconds: float, opened: Callable[[], None], closed: Callable[[], None]
+    ) -> list[Load]:
+        """A load for each group. `opened` and `closed` are called at the two ends of the window."""
         gc.collect()
         gc.disable()  # a collection here would be a pause there
         try:
             for line in list(self._lines.values()):
                 self._send(line, line.walker.begin())
             self._until(time.perf_counter_ns() + int(warm_up * 1e9))
-            self._latencies, self._bad, self._seen = [], 0, {}
             opened()
+            for tally in self._tallies:
+                tally.clear()
             cpu, begun = time.process_time(), time.perf_counter_ns()
             self._until(begun + int(seconds * 1e9))
             lasted = (time.perf_counter_ns() - begun) / 1e9
             cpu = time.process_time() - cpu
             closed()
-            units, latencies, bad, seen = len(self._latencies), sorted(self._latencies), self._bad, dict(self._seen)
+            loads = [tally.load(lasted, cpu / lasted) for tally in self._tallies]
             self._drain()
         finally:
             gc.enable()
             self._close()
-        statuses = {str(status): number for status, number in sorted(seen.items())}
-        return Load(units=units, bad=bad, seconds=lasted, latencies=latencies, own_cpu=cpu / lasted, counted=statuses)
+        return loads
 
     def _until(self, end: int) -> None:
         while (now := time.perf_counter_ns()) < end:
-            for handle, _ in self._poll.poll((end - now) / 1e9):
+            due = end
+            if self._later:
+                self._resume(now)
+                due = min(end, self._later[0][0]) if self._later else end
+            for handle, _ in self._poll.poll(max(0, due - now) / 1e9):
                 self._answered(self._lines[handle])
+
+    def _resume(self, now: int) -> None:
+        while self._later and self._later[0][0] <= now:
+            _, _, line, request = heappop(self._later)
+            self._send(line, request)
 
     def _drain(self) -> None:
         """What is under way is waited for, so that the next row finds the server idle and every chain is known."""
@@ -139,19 +186,25 @@ class Generator:
             line.buffer = buffer
             return
         line.buffer = b""
-        answer = found[0]
-        self._seen[answer.status] = self._seen.get(answer.status, 0) + 1
+        line.busy = False
+        answer, tally = found[0], line.tally
+        tally.seen[answer.status] = tally.seen.get(answer.status, 0) + 1
         now = time.perf_counter_ns()
         request = line.walker.next_request(answer)
         if request is None:
-            self._bad += 1
+            tally.bad += 1
             request = line.walker.begin()
         elif line.walker.fresh:
-            self._latencies.append(now - line.begun)
-        if self._stopping:
-            line.busy = False
-            return
-        self._send(line, request)
+            tally.latencies.append(now - line.begun)
+        if not self._stopping:
+            self._go_on(line, request, now)
+
+    def _go_on(self, line: _Line, request: bytes, now: int) -> None:
+        pause = getattr(line.walker, "pause", 0.0)
+        if pause:
+            heappush(self._later, (now + int(pause * 1e9), line.socket.fileno(), line, request))
+        else:
+            self._send(line, request)
 
     def _send(self, line: _Line, request: bytes) -> None:
         if line.walker.fresh:
@@ -168,18 +221,18 @@ class Generator:
 
     def _lost(self, line: _Line) -> None:
         """Closed on us. Between two requests that is a server's right; in the middle of one it is a bad answer."""
-        if line.busy:
-            self._bad += 1
         self._forget(line)
+        if line.busy:
+            line.tally.bad += 1
+            line.busy = False
         if not self._stopping:
-            fresh = self._connect(line.walker)
+            fresh = _Line(line.address, line.walker, line.tally)
+            self._connect(fresh)
             self._send(fresh, fresh.walker.begin())
 
-    def _connect(self, walker: Walker) -> _Line:
-        line = _Line(dial(self._address), walker)
+    def _connect(self, line: _Line) -> None:
         self._lines[line.socket.fileno()] = line
         self._poll.register(line.socket, select.EPOLLIN)
-        return line
 
     def _forget(self, line: _Line) -> None:
         handle = line.socket.fileno()

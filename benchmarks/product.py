@@ -28,6 +28,9 @@ _CONFIG = """\
 [site]
 name = "Bench"
 
+[auth]
+workers = {workers}
+
 [auth.scopes]
 "photos.read" = {{ can = "See your photos" }}
 
@@ -69,10 +72,10 @@ class Site:
         self._out = home / "up.out"
         self._process: subprocess.Popen[bytes] | None = None
 
-    def configure(self, upstream: str) -> None:
+    def configure(self, upstream: str, workers: int) -> None:
         """The file of the benchmark: one protected route, one public one, one plain host beside them."""
         file = self.data.with_name("bartizan.toml")
-        file.write_text(_CONFIG.format(upstream=upstream, port=self.port))
+        file.write_text(_CONFIG.format(upstream=upstream, port=self.port, workers=workers))
         self._words = ("--config", str(file), *self._words)
 
     def start(self) -> float:

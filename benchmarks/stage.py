@@ -13,11 +13,12 @@ from typing import Any
 from bartizan.auth.settings import AuthSettings
 from bartizan.protocol.oauth import refresh
 from bartizan.stack import compile as compiled
+from bartizan.stack import workers
 from benchmarks import probe, seeds
 from benchmarks.cast import Cast, Deck
 from benchmarks.figures import Cost, Load, Result, result_of
 from benchmarks.floor.process import FloorProcess
-from benchmarks.generator import Address, Generator, Walker
+from benchmarks.generator import Generator, Group, Walker
 from benchmarks.options import Options
 from benchmarks.processes import cpu_seconds
 from benchmarks.product import Site
@@ -43,7 +44,12 @@ class Stage:
 
     @property
     def auth_door(self) -> Path:
-        return self.at.socket("auth.sock")
+        return self.auth_doors[0]
+
+    @property
+    def auth_doors(self) -> tuple[Path, ...]:
+        """One a worker: the gateway would deal out the connections, here the generator does."""
+        return workers.sockets(self.at, "auth")
 
     def floor(self) -> FloorProcess:
         """Started when the first row wants it."""
@@ -73,19 +79,17 @@ class Stage:
     def load(
         self,
         name: str,
-        address: Address,
-        walkers: Sequence[Walker],
+        groups: Sequence[Group],
         *,
         servers: Sequence[int],
         gateway: Sequence[int] = (),
         seconds: float = 0.0,
-    ) -> tuple[Load, Cost]:
+    ) -> tuple[list[Load], Cost]:
         """Runs them and reads the clocks of the process trees at both ends of the window."""
-        clock = _Clock(list(servers), self.site.pids("database"), list(gateway))
+        clock = self.clock(servers, gateway)
         if self.profiler is not None:
             self.profiler.arm(name)
-        generator = Generator(address, walkers)
-        load = generator.run(
+        loads = Generator(groups).run(
             warm_up=self.options.warm_up,
             seconds=seconds or self.options.seconds,
             opened=self._opened(clock),
@@ -93,9 +97,12 @@ class Stage:
         )
         if self.profiler is not None:
             self.profiler.finish()
-        return load, clock.cost()
+        return loads, clock.cost()
 
-    def _opened(self, clock: _Clock) -> Callable[[], None]:
+    def clock(self, servers: Sequence[int], gateway: Sequence[int] = ()) -> Clock:
+        return Clock(list(servers), self.site.pids("database"), list(gateway))
+
+    def _opened(self, clock: Clock) -> Callable[[], None]:
         def opened() -> None:
             if self.profiler is not None:
                 self.profiler.start(self.site.pids("auth"), self.options.seconds)
@@ -105,14 +112,16 @@ class Stage:
 
     def product(self, name: str, walkers: Sequence[Walker], bar: float | None) -> Result:
         """An auth row: straight at the auth server's own door, no gateway between."""
-        load, cost = self.load(name, self.auth_door, walkers, servers=self.site.pids("auth"))
+        group = Group(self.auth_doors, walkers)
+        (load,), cost = self.load(name, [group], servers=self.site.pids("auth"))
         return result_of(name, load, cost, bar)
 
     def beside_floor(self, result: Result, walkers: Sequence[Walker], name: str = "") -> Result:
         """Measures the floor with the same connections; the first one asked for is the row's own."""
         floor = self.floor()
         profiler, self.profiler = self.profiler, None
-        load, cost = self.load(f"floor of {result.row.name}", floor.socket, walkers, servers=[floor.pid])
+        group = Group((floor.socket,), walkers)
+        (load,), cost = self.load(f"floor of {result.row.name}", [group], servers=[floor.pid])
         self.profiler = profiler
         measured = result_of(f"floor of {result.row.name}", load, cost, None)
         if measured.void:
@@ -128,7 +137,9 @@ class Stage:
         return result
 
 
-class _Clock:
+class Clock:
+    """Read twice: at the two ends of a window."""
+
     def __init__(self, servers: list[int], database: list[int], gateway: list[int]) -> None:
         self._trees = (servers, database, gateway)
         self._readings: list[tuple[float, ...]] = []
@@ -144,7 +155,7 @@ class _Clock:
 async def set_up(options: Options, directory: Path, upstream: str) -> tuple[Stage, dict[str, object]]:
     """Starts the product and fills its database. Gives also what the machine and its PostgreSQL are."""
     site = Site(directory)
-    site.configure(upstream)
+    site.configure(upstream, options.workers)
     first_start = site.start()
     try:
         at, ring = site.at(), site.ring().purpose(refresh.PURPOSE)
