@@ -12,8 +12,10 @@ from bartizan.protocol.oauth import refresh
 from bartizan.protocol.secrets import Ring, to_base64url
 
 _BORN_MS = 1_767_225_600_000  # 1 January 2026; one a millisecond after that
-_USER, _SESSION, _FAMILY = 1, 2, 3
+_USER, _SESSION, _FAMILY, _BROWSER = 1, 2, 3, 4
 
+APP = "bench-app"  # the BFF's own client, which the file names
+BROWSERS = 400  # families of the BFF's, each on the session of the family of the same number
 API = ("photos.read",)
 OPENID = ("openid", "profile", "email", "photos.read")
 REDIRECT = "http://127.0.0.1:9/callback"
@@ -36,6 +38,17 @@ class Cast(Struct, frozen=True, kw_only=True):
 
     def family_id(self, number: int) -> UUID:
         return _id(_FAMILY, number)
+
+    def browser_id(self, number: int) -> UUID:
+        """The BFF's family n: on session n too, as when a person opens an app of ours beside another one."""
+        return _id(_BROWSER, number)
+
+    @property
+    def browsers(self) -> int:
+        return min(BROWSERS, self.families)
+
+    def csrf(self, number: int) -> str:
+        return self._secret("csrf", number)[:22]
 
     def user_of(self, family: int) -> int:
         return family % self.users
@@ -73,6 +86,8 @@ class Deck:
         self._dice = dice
         self._generation: dict[int, int] = {}
         self._held: set[int] = set()
+        self._browsers = list(range(cast.browsers))
+        dice.shuffle(self._browsers)
 
     def draw(self, *, openid: bool = False) -> int:
         """One that nobody else holds."""
@@ -93,10 +108,19 @@ class Deck:
 
     def token(self, number: int) -> str:
         """What its client holds now, made with the instance's own key."""
-        token = refresh.RefreshToken(
-            self._ring.newest[0], self._epoch, self._cast.family_id(number), self.generation(number)
-        )
-        made = refresh.encode(self._ring, token)
+        return self._encoded(self._cast.family_id(number), self.generation(number))
+
+    def draw_browser(self) -> int:
+        """A family of the BFF's that no row has had: it is at its first generation."""
+        if not self._browsers:
+            raise RuntimeError("no browser is left: all families of the BFF's have been used")
+        return self._browsers.pop()
+
+    def browser_token(self, number: int) -> str:
+        return self._encoded(self._cast.browser_id(number), 1)
+
+    def _encoded(self, family: UUID, generation: int) -> str:
+        made = refresh.encode(self._ring, refresh.RefreshToken(self._ring.newest[0], self._epoch, family, generation))
         assert made is not None, "the newest key is in the ring"
         return made
 

@@ -26,12 +26,8 @@ async def plant(connection: Any, members: Cast, *, audience: str, key_id: str) -
     await _copy(connection, "clients", _CLIENT, _clients(members, audience, now))
     await _copy(connection, "sessions", _SESSION, _sessions(members, now))
     await _copy(connection, "families", _FAMILY, _families(members, audience, key_id, now))
+    await _copy(connection, "families", _FAMILY, _browsers(members, audience, key_id, now))
     await connection.execute("VACUUM (ANALYZE)")
-    await connection.execute("CHECKPOINT") if await _may_checkpoint(connection) else None
-
-
-async def _may_checkpoint(connection: Any) -> bool:
-    return bool(await connection.fetchval("SELECT pg_has_role(current_user, 'pg_checkpoint', 'MEMBER')"))
 
 
 async def _copy(connection: Any, table: str, columns: tuple[str, ...], lines: Iterator[str]) -> None:
@@ -101,14 +97,28 @@ _FAMILY = (
 
 
 def _families(members: Cast, audience: str, key_id: str, now: datetime) -> Iterator[str]:
-    times = f"{now}\t{now}\t{now + timedelta(days=14)}\t{now + timedelta(days=90)}"
+    tail = f"\t{_NULL}\tf" + _family_tail(key_id, now)
     for number in range(members.families):
         user, session = members.user_id(members.user_of(number)).hex, members.session_id(number).hex
         client, scopes = members.client_id(members.client_of(number)), ",".join(members.scopes(number))
+        yield (f"{members.family_id(number).hex}\t{user}\t{client}\t{session}\t{{{scopes}}}\t{{{audience}}}{tail}")
+
+
+def _browsers(members: Cast, audience: str, key_id: str, now: datetime) -> Iterator[str]:
+    """The BFF's: cookie tokens, with a CSRF value."""
+    tail, scopes = "\tt" + _family_tail(key_id, now), ",".join(cast.OPENID)
+    for number in range(members.browsers):
+        user, session = members.user_id(members.user_of(number)).hex, members.session_id(number).hex
         yield (
-            f"{members.family_id(number).hex}\t{user}\t{client}\t{session}\t{{{scopes}}}\t{{{audience}}}\t{_NULL}\tf"
-            f"\t{_NULL}\t{now}\t1\t{key_id}\t{times}\n"
+            f"{members.browser_id(number).hex}\t{user}\t{cast.APP}\t{session}\t{{{scopes}}}\t{{{audience}}}"
+            f"\t{members.csrf(number)}{tail}"
         )
+
+
+def _family_tail(key_id: str, now: datetime) -> str:
+    """From `nonce` on: of the first generation, with the product's own times."""
+    times = f"{now}\t{now}\t{now + timedelta(days=14)}\t{now + timedelta(days=90)}"
+    return f"\t{_NULL}\t{now}\t1\t{key_id}\t{times}\n"
 
 
 def _bytes(value: bytes) -> str:

@@ -17,7 +17,7 @@ from bartizan.stack import workers
 from benchmarks import probe, seeds
 from benchmarks.cast import Cast, Deck
 from benchmarks.figures import Cost, Load, Result, result_of
-from benchmarks.floor.process import FloorProcess
+from benchmarks.floor.process import FloorProcess, floors
 from benchmarks.generator import Generator, Group, Walker
 from benchmarks.options import Options
 from benchmarks.processes import cpu_seconds
@@ -54,7 +54,7 @@ class Stage:
     def floor(self) -> FloorProcess:
         """Started when the first row wants it."""
         if self._floor is None:
-            self._floor = FloorProcess(self.directory, self.site.database_url())
+            self._floor = floors(self.directory, self.site.database_url())
         return self._floor
 
     def stop(self) -> None:
@@ -119,8 +119,9 @@ class Stage:
     def beside_floor(self, result: Result, walkers: Sequence[Walker], name: str = "") -> Result:
         """Measures the floor with the same connections; the first one asked for is the row's own."""
         floor = self.floor()
+        assert isinstance(floor.address, Path), "it answers at a Unix socket"
         profiler, self.profiler = self.profiler, None
-        group = Group((floor.socket,), walkers)
+        group = Group((floor.address,), walkers)
         (load,), cost = self.load(f"floor of {result.row.name}", [group], servers=[floor.pid])
         self.profiler = profiler
         measured = result_of(f"floor of {result.row.name}", load, cost, None)

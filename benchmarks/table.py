@@ -39,6 +39,8 @@ def _verdict(result: Result) -> str:
     words = [f"VOID: {result.void}"] if result.void else ["MISSED"] if result.met is False else []
     if result.met and not result.void:
         words.append("met")
+    if "said" in result.beside:
+        words.append(str(result.beside["said"]))
     return "; ".join([*words, *result.marks])
 
 

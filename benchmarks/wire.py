@@ -27,6 +27,15 @@ class Answer(Struct, frozen=True):
         end = self.head.find(b"\r\n", begin)
         return self.head[begin:] if end < 0 else self.head[begin:end]
 
+    def cookies(self) -> dict[str, str]:
+        """What its Set-Cookie headers set, without attributes."""
+        found: dict[str, str] = {}
+        for line in self.head.split(b"\r\n"):
+            if line[:12].lower() == b"set-cookie: ":
+                name, _, value = line[12:].partition(b";")[0].decode("latin-1").partition("=")
+                found[name] = value
+        return found
+
     def text(self, name: bytes) -> bytes | None:
         """A string member of a flat JSON body that holds no escapes: tokens are found without decoding the rest."""
         at = self.body.find(b'"' + name + b'":"')

@@ -1,4 +1,4 @@
-"""The floor as a child of the benchmark."""
+"""The floor's programs as children of the benchmark."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ _START_SECONDS = 15.0
 
 
 class FloorProcess:
-    def __init__(self, directory: Path, url: str) -> None:
-        self.socket = directory / "floor.sock"
-        command = [sys.executable, "-m", "benchmarks.floor", str(self.socket)]
-        given = os.environ | {"BENCH_DATABASE_URL": url}
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=given)
-        self._wait()
+    """One of them: started, waited for, stopped. `address`: where it answers."""
 
-    def _wait(self) -> None:
+    def __init__(self, module: str, address: Path | tuple[str, int], environment: dict[str, str]) -> None:
+        self.address = address
+        where = str(address) if isinstance(address, Path) else str(address[1])
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, where], stdin=subprocess.DEVNULL, env=os.environ | environment
+        )
+        self._wait(module)
+
+    def _wait(self, module: str) -> None:
         end = time.monotonic() + _START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
-                raise RuntimeError("the floor did not start")
+                raise RuntimeError(f"{module} did not start")
             time.sleep(0.02)  # a socket tells nobody that it has come
 
     def _answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            return probe.connect_ex(str(self.socket)) == 0
+        family, where = (
+            (socket.AF_UNIX, str(self.address)) if isinstance(self.address, Path) else (socket.AF_INET, self.address)
+        )
+        with socket.socket(family) as probe:
+            return probe.connect_ex(where) == 0
 
     @property
     def pid(self) -> int:
@@ -44,3 +50,11 @@ class FloorProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def floors(directory: Path, database_url: str) -> FloorProcess:
+    return FloorProcess("benchmarks.floor", directory / "floor.sock", {"BENCH_DATABASE_URL": database_url})
+
+
+def upstream(port: int) -> FloorProcess:
+    return FloorProcess("benchmarks.floor.upstream", ("127.0.0.1", port), {})

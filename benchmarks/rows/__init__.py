@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Result
-from benchmarks.rows import code_flow, fixed, refresh
+from benchmarks.rows import bff, code_flow, fixed, refresh, signin
 from benchmarks.stage import Stage
 
 ROWS: dict[str, Callable[[Stage], Result]] = {
@@ -19,4 +19,7 @@ ROWS: dict[str, Callable[[Stage], Result]] = {
     "jwks": fixed.jwks,
     "discovery": fixed.discovery,
     "code_flow": code_flow.code_flow,
+    "sign_in": signin.sign_in,
+    "sign_in_herd": signin.sign_in_herd,
+    "bff_refresh": bff.bff_refresh,
 }

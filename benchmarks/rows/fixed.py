@@ -26,23 +26,25 @@ class Same:
 
 
 def client_credentials(stage: Stage) -> Result:
-    body = form({"grant_type": "client_credentials"})
-    walkers = [
-        Same(request("POST", "/token", _as_client(stage, client), body), b'"access_token":"')
-        for client in _some_clients(stage)
-    ]
-    result = stage.product("client_credentials", walkers, 0.20)
+    result = stage.product("client_credentials", client_credentials_walkers(stage, stage.options.connections), 0.20)
     if stage.options.floor:
         stage.beside_floor(result, _floor(stage, "POST", "/client_credentials", b"client"))
     return result
+
+
+def client_credentials_walkers(stage: Stage, count: int) -> list[Same]:
+    """Each a client of its own, drawn at random."""
+    body = form({"grant_type": "client_credentials"})
+    clients = (stage.dice.randrange(stage.cast.clients) for _ in range(count))
+    return [Same(request("POST", "/token", as_client(stage, client), body), b'"access_token":"') for client in clients]
 
 
 def introspection(stage: Stage) -> Result:
     """Of a person's living access token, by the client that holds it. `active` is looked for in every body."""
     walkers = []
     for _ in range(stage.options.connections):
-        client, token = _access_token(stage, openid=False)
-        sent = request("POST", "/introspect", _as_client(stage, client), form({"token": token.decode()}))
+        client, token = access_token(stage, openid=False)
+        sent = request("POST", "/introspect", as_client(stage, client), form({"token": token.decode()}))
         walkers.append(Same(sent, b'"active":true'))
     result = stage.product("introspection", walkers, 0.25)
     if stage.options.floor:
@@ -54,7 +56,7 @@ def introspection(stage: Stage) -> Result:
 def userinfo(stage: Stage) -> Result:
     walkers = []
     for _ in range(stage.options.connections):
-        _, token = _access_token(stage, openid=True)
+        _, token = access_token(stage, openid=True)
         headers = stage.headers(stage.settings.issuer) | {"authorization": f"Bearer {token.decode()}"}
         walkers.append(Same(request("GET", "/userinfo", headers), b'"email":"'))
     result = stage.product("userinfo", walkers, 0.30)
@@ -79,16 +81,12 @@ def _document(stage: Stage, name: str, path: str, holds: bytes) -> Result:
     return stage.beside_floor(result, _floor(stage, "GET", "/jwks")) if stage.options.floor else result
 
 
-def _some_clients(stage: Stage) -> list[int]:
-    return [stage.dice.randrange(stage.cast.clients) for _ in range(stage.options.connections)]
-
-
-def _as_client(stage: Stage, client: int) -> dict[str, str]:
+def as_client(stage: Stage, client: int) -> dict[str, str]:
     authorization = basic(stage.cast.client_id(client), stage.cast.client_secret(client))
     return stage.headers(stage.settings.issuer) | {"authorization": authorization, "content-type": FORM}
 
 
-def _access_token(stage: Stage, *, openid: bool) -> tuple[int, bytes]:
+def access_token(stage: Stage, *, openid: bool) -> tuple[int, bytes]:
     """Of a family that was just rotated by the product itself; and whose it is."""
     chain = Chain(stage, openid=openid)
     answer = ask(stage.auth_door, chain.begin())
@@ -100,7 +98,7 @@ def _access_token(stage: Stage, *, openid: bool) -> tuple[int, bytes]:
 
 def _floor_token(stage: Stage) -> bytes:
     chain = FloorChain(stage, "/refresh")
-    answer = ask(stage.floor().socket, chain.begin())
+    answer = ask(stage.floor().address, chain.begin())
     token = answer.text(b"access_token")
     if token is None or chain.next_request(answer) is None:
         raise RuntimeError(f"the floor gave no token: {answer.status}")
