@@ -153,15 +153,16 @@ async def _grant(request: Request, ports: AuthPorts, settings: AuthSettings, her
         auth_time=session.auth_time,
         expires_at=ports.clock() + timedelta(seconds=CODE_SECONDS),
     )
-    async with ports.store.transaction() as records:
-        if stored:
+    event = trace.of(request).event(
+        "code.issued", user_id=session.user_id, client_id=here.client.id, session_id=session.id
+    )
+    if not stored:
+        await ports.store.redemptions.issue(secrets.fingerprint(secret), code, event)
+    else:
+        async with ports.store.transaction() as records:
             await _finish(records, here.interaction)
-        await records.codes.add(secrets.fingerprint(secret), code)
-        await records.events.record(
-            trace.of(request).event(
-                "code.issued", user_id=session.user_id, client_id=here.client.id, session_id=session.id
-            )
-        )
+            await records.codes.add(secrets.fingerprint(secret), code)
+            await records.events.record(event)
     return answers.granted(here.request.redirect, code=secret, state=here.request.state, issuer=settings.issuer)
 
 

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.rows import marks, names, values
 from bartizan.database.within import Within
-from bartizan.model.codes import Code, Redeemed
+from bartizan.model.codes import Code
 
-_COLUMNS = names(Code)
+COLUMNS = names(Code)
+ADD = f"INSERT INTO codes (fingerprint, {COLUMNS}) VALUES ($1, {marks(Code, after=1)})"
+
+# Not when its session has ended. That row stays locked until the family is there, so that ending the session either
+# comes first and nothing is bought, or comes after and ends the family too.
+REDEEM = """
+    WITH session AS MATERIALIZED (
+        SELECT ended_at FROM sessions
+        WHERE id = (SELECT session_id FROM codes WHERE fingerprint = $1) FOR SHARE
+    )
+    UPDATE codes SET family_id = $2, spent_at = now()
+    WHERE fingerprint = $1 AND spent_at IS NULL AND expires_at > now()
+    AND NOT EXISTS (SELECT FROM session WHERE ended_at IS NOT NULL)
+    RETURNING family_id
+"""
 
 
 class PostgresCodes:
@@ -16,34 +30,7 @@ class PostgresCodes:
         self._connection = within.connection
 
     async def add(self, fingerprint: bytes, code: Code) -> None:
-        await self._connection.execute(
-            f"INSERT INTO codes (fingerprint, {_COLUMNS}) VALUES ($1, {marks(Code, after=1)})",
-            fingerprint,
-            *values(code),
-        )
-
-    async def peek(self, fingerprint: bytes) -> Code | None:
-        row = await self._connection.fetchrow(f"SELECT {_COLUMNS} FROM codes WHERE fingerprint = $1", fingerprint)
-        return read_or_none(Code, row)
-
-    async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
-        """Not when its session has ended. That row stays locked until the family is there, so that ending the
-        session either comes first and nothing is bought, or comes after and ends the family too."""
-        row = await self._connection.fetchrow(
-            f"""
-            WITH session AS MATERIALIZED (
-                SELECT ended_at FROM sessions
-                WHERE id = (SELECT session_id FROM codes WHERE fingerprint = $1) FOR SHARE
-            )
-            UPDATE codes SET family_id = $2, spent_at = now()
-            WHERE fingerprint = $1 AND spent_at IS NULL AND expires_at > now()
-            AND NOT EXISTS (SELECT FROM session WHERE ended_at IS NOT NULL)
-            RETURNING {_COLUMNS}, spent_at
-            """,
-            fingerprint,
-            family_id,
-        )
-        return None if row is None else Redeemed(code=read(Code, row), now=row["spent_at"])
+        await self._connection.execute(ADD, fingerprint, *values(code))
 
     async def bought(self, fingerprint: bytes) -> UUID | None:
         found: UUID | None = await self._connection.fetchval(

@@ -5,6 +5,7 @@ A partition a day, made ahead by a job and by nobody else: what has none lands i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from bartizan.protocol.secrets import uuid7
 from bartizan.protocol.web import privacy
 
 _COLUMNS = names(StoredEvent)
+_RECORD = f"INSERT INTO events ({_COLUMNS}) VALUES ({marks(StoredEvent)})"
 _SEAL = names(Seal)
 
 # An event's time is its transaction's start; older than this, none can still be on its way.
@@ -27,14 +29,21 @@ class PostgresEvents:
         self._connection = within.connection
 
     async def record(self, event: Event) -> None:
+        await self.record_all([event])
+
+    async def record_all(self, events: Sequence[Event]) -> None:
+        at: datetime = await self._connection.fetchval("SELECT now()")
+        stored = [values(await self._stored(event, at)) for event in events]
+        await self._connection.executemany(_RECORD, stored)
+
+    async def _stored(self, event: Event, at: datetime) -> StoredEvent:
         if event.code not in EVENTS:
             raise ValueError(f"{event.code} is no row of EVENTS")
-        at: datetime = await self._connection.fetchval("SELECT now()")
         address_hash, network = None, ""
         if event.address is not None:
             key = await self._within.days.of(self._connection, at.astimezone(UTC).date())
             address_hash, network = privacy.address_hash(key, event.address), privacy.mask(event.address)
-        stored = StoredEvent(
+        return StoredEvent(
             id=uuid7(int(at.timestamp() * 1000), self._within.chance(10)),
             at=at,
             code=event.code,
@@ -46,9 +55,6 @@ class PostgresEvents:
             address_hash=address_hash,
             network=network,
             detail=event.detail,
-        )
-        await self._connection.execute(
-            f"INSERT INTO events ({_COLUMNS}) VALUES ({marks(StoredEvent)})", *values(stored)
         )
 
     async def latest(

@@ -8,9 +8,26 @@ from uuid import UUID
 from bartizan.database import ending
 from bartizan.database.rows import marks, names, read, read_or_none, values
 from bartizan.database.within import Within
-from bartizan.model.families import Family
+from bartizan.model.families import Family, NewFamily
 
 COLUMNS = names(Family)
+_GIVEN = tuple(NewFamily.__struct_fields__)
+_SECONDS = {name: f"${number}" for number, name in enumerate(_GIVEN, 1)}
+
+# It lives no longer than the consent that it comes from.
+BEGIN = f"""
+    INSERT INTO families (
+        {", ".join(_GIVEN[:-2])}, generation, created_at, rotated_at, idle_until, absolute_until
+    )
+    SELECT {", ".join(f"${number}" for number in range(1, len(_GIVEN) - 1))}, 1, now(), now(),
+        least(now() + make_interval(secs => {_SECONDS["idle_seconds"]}), consented),
+        least(now() + make_interval(secs => {_SECONDS["absolute_seconds"]}), consented)
+    FROM (SELECT) AS one LEFT JOIN (
+        SELECT until AS consented FROM consents
+        WHERE user_id = {_SECONDS["user_id"]} AND client_id = {_SECONDS["client_id"]}
+    ) AS consent ON true
+    RETURNING {COLUMNS}
+"""
 LIVING = "ended_at IS NULL AND idle_until > now() AND absolute_until > now()"
 
 

@@ -26,6 +26,7 @@ from bartizan.database.keys import PostgresKeys
 from bartizan.database.links import PostgresLinks
 from bartizan.database.lookups import PostgresLookups
 from bartizan.database.pushed import PostgresPushedRequests
+from bartizan.database.redemptions import PostgresRedemptions
 from bartizan.database.rotations import PostgresRotations
 from bartizan.database.sessions import PostgresSessions
 from bartizan.database.settings import DatabaseSettings
@@ -115,6 +116,7 @@ class PostgresStore:
         self._days = DayKeys(ring, chance)
         self._epoch: int | None = None
         self._rotations = PostgresRotations(self.within)
+        self._redemptions = PostgresRedemptions(self.within)
         self._lookups = PostgresLookups(self.within)
 
     @asynccontextmanager
@@ -150,6 +152,10 @@ class PostgresStore:
     @property
     def rotations(self) -> PostgresRotations:
         return self._rotations
+
+    @property
+    def redemptions(self) -> PostgresRedemptions:
+        return self._redemptions
 
     @property
     def lookups(self) -> PostgresLookups:

@@ -11,6 +11,10 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from bartizan.model.event import Event
+from bartizan.model.families import Family, NewFamily
+from bartizan.model.users import User
+
 
 class Code(Struct, frozen=True, kw_only=True):
     client_id: str
@@ -26,24 +30,26 @@ class Code(Struct, frozen=True, kw_only=True):
     expires_at: datetime  # 60 s
 
 
-class Redeemed(Struct, frozen=True, kw_only=True):
-    code: Code
-    now: datetime
-
-
 class Codes(Protocol):
     async def add(self, fingerprint: bytes, code: Code) -> None: ...
 
-    async def peek(self, fingerprint: bytes) -> Code | None:
-        """The row, spent or not: to check client, redirect and verifier before spending it."""
-        ...
-
-    async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
-        """Spends it for this family; None when unknown, late or spent before (then see `bought`)."""
-        ...
-
     async def bought(self, fingerprint: bytes) -> UUID | None:
         """The family that a spent code bought, for revocation when it comes back."""
+        ...
+
+
+class Redemptions(Protocol):
+    """Owns its transactions, so that concurrent requests share statements and a commit; each answers after it."""
+
+    async def see(self, fingerprint: bytes) -> tuple[Code, User | None] | None:
+        """The row, spent or not, and whose it is: to check client, redirect and verifier before spending it."""
+        ...
+
+    async def issue(self, fingerprint: bytes, code: Code, event: Event) -> None: ...
+
+    async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
+        """Spends the code, begins the family, notes the event. None, and nothing happened, when the code is unknown,
+        late or spent before (then see `Codes.bought`), or its session has ended. The event names that session."""
         ...
 
 

@@ -29,6 +29,24 @@ class Family(Struct, frozen=True, kw_only=True):
     absolute_until: datetime
 
 
+class NewFamily(Struct, frozen=True, kw_only=True):
+    """A family that is to begin: its times are the database's, in the statement that begins it (F§7)."""
+
+    id: UUID
+    user_id: UUID
+    client_id: str
+    session_id: UUID | None
+    scopes: tuple[str, ...]
+    audience: tuple[str, ...]
+    csrf: str | None
+    bff: bool
+    nonce: str | None
+    auth_time: datetime
+    key_id: str
+    idle_seconds: int
+    absolute_seconds: int
+
+
 class Outcome(StrEnum):
     """What presenting a token came to. The rows of the table in flows §6."""
 

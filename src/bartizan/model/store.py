@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from bartizan.model.clients import Clients, Consents
-from bartizan.model.codes import Codes, Interactions, Links, PushedRequests
+from bartizan.model.codes import Codes, Interactions, Links, PushedRequests, Redemptions
 from bartizan.model.ended import Ended
 from bartizan.model.event import Events
 from bartizan.model.families import Families, Rotations
@@ -72,6 +72,9 @@ class Store(Protocol):
 
     @property
     def rotations(self) -> Rotations: ...
+
+    @property
+    def redemptions(self) -> Redemptions: ...
 
     @property
     def lookups(self) -> Lookups: ...

@@ -67,9 +67,9 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             assert await records.consents.of_user(user.id) == []
             assert await records.files.by_id(file.id) is None
             assert await records.files.used(user.id) == 0
-            assert await records.codes.peek(session.id.bytes) is None
             assert await records.ended.contains(family.id)
             assert await records.files.may_see(file.id, user.id, family.id) is None
+        assert await store.redemptions.see(session.id.bytes) is None
 
     within(database_url, work)
 

@@ -9,9 +9,9 @@ from uuid import UUID
 
 import pytest
 from tests.fixtures.records import (
+    a_beginning,
     a_client,
     a_code,
-    a_family,
     a_file,
     a_link,
     a_session,
@@ -24,7 +24,8 @@ from tests.fixtures.records import (
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.codes import Pushed
-from bartizan.model.families import Family
+from bartizan.model.event import Event
+from bartizan.model.families import Family, NewFamily
 
 RACERS = 20
 
@@ -37,15 +38,19 @@ def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str)
         async with store.transaction() as records:
             await records.codes.add(fingerprint, a_code(user, client))
 
-        async def redeem() -> bool:
-            async with store.transaction() as records:
-                return await records.codes.redeem(fingerprint, new_id()) is not None
+        async def redeem() -> Family | None:
+            begins = a_beginning(user, client)
+            return await store.redemptions.redeem(fingerprint, begins, Event(code="token.issued", gid=begins.id))
 
-        assert sum(await asyncio.gather(*(redeem() for _ in range(RACERS)))) == 1
+        families = [family for family in await asyncio.gather(*(redeem() for _ in range(RACERS))) if family]
+        assert len(families) == 1
+        assert await store.redemptions.see(fingerprint) is not None
         async with store.reading() as records:
-            assert await records.codes.bought(fingerprint) is not None
-            assert await records.codes.peek(fingerprint) is not None
+            assert await records.codes.bought(fingerprint) == families[0].id
             assert await records.codes.bought(os.urandom(32)) is None
+            assert await records.families.by_id(families[0].id) == families[0]
+            told = [event for event in await records.events.latest(limit=100) if event.gid == families[0].id]
+            assert [event.code for event in told] == ["token.issued"]
 
     within(database_url, work)
 
@@ -86,7 +91,7 @@ def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -
             await records.clients.add(client)
         for _ in range(30):
             session, fingerprint = a_session(user), os.urandom(32)
-            family = a_family(user, client, session_id=session.id)
+            family = a_beginning(user, client, session_id=session.id)
             async with store.transaction() as records:
                 await records.sessions.add(session, fingerprint)
                 await records.codes.add(fingerprint, a_code(user, client, session_id=session.id))
@@ -96,12 +101,9 @@ def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -
                 assert await records.ended.contains(family.id) is redeemed
             assert not await _buy(store, fingerprint, family)
 
-    async def _buy(store: PostgresStore, fingerprint: bytes, family: Family) -> bool:
-        async with store.transaction() as records:
-            if await records.codes.redeem(fingerprint, family.id) is None:
-                return False
-            await records.families.add(family)
-            return True
+    async def _buy(store: PostgresStore, fingerprint: bytes, begins: NewFamily) -> bool:
+        event = Event(code="token.issued", session_id=begins.session_id, gid=begins.id)
+        return await store.redemptions.redeem(fingerprint, begins, event) is not None
 
     async def _end(store: PostgresStore, session_id: UUID) -> None:
         async with store.transaction() as records:
@@ -116,7 +118,9 @@ def test_a_late_code_buys_nothing(database_url: str) -> None:
         async with store.transaction() as records:
             late = a_code(a_user(), a_client(), expires_at=now() - timedelta(seconds=1))
             await records.codes.add(fingerprint, late)
-            assert await records.codes.redeem(fingerprint, new_id()) is None
+        begins = a_beginning(a_user(), a_client())
+        assert await store.redemptions.redeem(fingerprint, begins, Event(code="token.issued")) is None
+        async with store.reading() as records:
             assert await records.codes.bought(fingerprint) is None
 
     within(database_url, work)

@@ -11,15 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from bartizan.model.clients import Client, Consent
-from bartizan.model.codes import Code, Interaction, Pushed, Redeemed
+from bartizan.model.codes import Code, Interaction, Pushed
 from bartizan.model.ended import EndedPage
 from bartizan.model.event import Event
-from bartizan.model.families import Family, Outcome, Rotation
+from bartizan.model.families import Family, NewFamily, Outcome, Rotation
 from bartizan.model.keys import StoredKey
 from bartizan.model.limit import Limit, Taken
 from bartizan.model.lookups import Standing
@@ -146,18 +147,6 @@ class FakeCodes(_Part):
     async def add(self, fingerprint: bytes, code: Code) -> None:
         self.tables.codes[fingerprint] = (code, None)
 
-    async def peek(self, fingerprint: bytes) -> Code | None:
-        return self.tables.codes.get(fingerprint, (None, None))[0]
-
-    async def redeem(self, fingerprint: bytes, family_id: UUID) -> Redeemed | None:
-        code, bought = self.tables.codes.get(fingerprint, (None, None))
-        if code is None or bought is not None or code.expires_at <= self.clock():
-            return None
-        if code.session_id not in self.tables.sessions:
-            return None
-        self.tables.codes[fingerprint] = (code, family_id)
-        return Redeemed(code=code, now=self.clock())
-
     async def bought(self, fingerprint: bytes) -> UUID | None:
         return self.tables.codes.get(fingerprint, (None, None))[1]
 
@@ -256,7 +245,7 @@ class FakeEvents(_Part):
 
 
 class FakeRecords(_Part):
-    def __getattr__(self, name: str) -> object:
+    def __getattr__(self, name: str) -> Any:
         kinds: dict[str, type[_Part]] = {
             "users": FakeUsers,
             "sessions": FakeSessions,
@@ -299,7 +288,8 @@ class FakeLookups:
         self._records = records
 
     async def client(self, client_id: str) -> Client | None:
-        return await self._records.clients.by_id(client_id)
+        client: Client | None = await self._records.clients.by_id(client_id)
+        return client
 
     async def standing(self, gid: UUID, user_id: UUID | None) -> Standing:
         user = None if user_id is None else await self._records.users.by_id(user_id)
@@ -309,6 +299,34 @@ class FakeLookups:
         session = await self._records.sessions.by_fingerprint(fingerprint)
         user = None if session is None else await self._records.users.by_id(session.user_id)
         return None if session is None or user is None or user.disabled else (session, user)
+
+
+class FakeRedemptions:
+    def __init__(self, records: FakeRecords, tables: Tables, clock: FakeClock) -> None:
+        self._records = records
+        self._tables = tables
+        self._clock = clock
+
+    async def see(self, fingerprint: bytes) -> tuple[Code, User | None] | None:
+        code, _ = self._tables.codes.get(fingerprint, (None, None))
+        return None if code is None else (code, await self._records.users.by_id(code.user_id))
+
+    async def issue(self, fingerprint: bytes, code: Code, event: Event) -> None:
+        await self._records.codes.add(fingerprint, code)
+        await self._records.events.record(event)
+
+    async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
+        code, bought = self._tables.codes.get(fingerprint, (None, None))
+        now = self._clock()
+        if code is None or bought is not None or code.expires_at <= now or code.session_id not in self._tables.sessions:
+            return None
+        self._tables.codes[fingerprint] = (code, begins.id)
+        given = msgspec.structs.asdict(begins)
+        idle, absolute = (now + timedelta(seconds=given.pop(f"{name}_seconds")) for name in ("idle", "absolute"))
+        family = Family(**given, generation=1, created_at=now, rotated_at=now, idle_until=idle, absolute_until=absolute)
+        await self._records.families.add(family)
+        await self._records.events.record(event)
+        return family
 
 
 class FakeStore:
@@ -333,6 +351,10 @@ class FakeStore:
     @property
     def rotations(self) -> FakeRotations:
         return FakeRotations(self.tables, self.clock)
+
+    @property
+    def redemptions(self) -> FakeRedemptions:
+        return FakeRedemptions(FakeRecords(self.tables, self.clock), self.tables, self.clock)
 
     @property
     def lookups(self) -> FakeLookups:

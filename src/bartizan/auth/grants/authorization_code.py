@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from uuid import UUID
-
 from bartizan.auth import issue
 from bartizan.auth.clients import AuthenticatedClient
 from bartizan.auth.issue import First
@@ -12,9 +9,7 @@ from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
 from bartizan.model.clients import Client, Kind
 from bartizan.model.codes import Code
-from bartizan.model.families import Family
-from bartizan.model.store import Records
-from bartizan.model.users import User
+from bartizan.model.families import Family, NewFamily
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth import pkce, resources, scopes
 from bartizan.protocol.oauth.errors import no
@@ -27,10 +22,23 @@ from bartizan.protocol.refusal import Refused, Replayed
 async def grant(parameters: Parameters, client: AuthenticatedClient, server: AuthServer, trace: Trace) -> Issue:
     request = code_request(parameters)
     fingerprint = secrets.fingerprint(request.code)
-    async with server.ports.store.reading() as records:
-        code = await records.codes.peek(fingerprint)
+    code, user = await server.ports.store.redemptions.see(fingerprint) or (None, None)
     audience = check(code, request, client)
-    return await redeem(fingerprint, audience, client, server, trace)
+    assert code is not None, "checked"
+    if user is None or user.disabled:
+        raise no("invalid_grant", "the account is gone or locked")
+    mint = await issue.mint(server)
+    family = await _redeem(fingerprint, code, client, server, trace)
+    made = mint.for_family(
+        family,
+        family.created_at,
+        granted=family.scopes,
+        audience=audience,
+        refreshing=_refreshes(client.client),
+        first=First(code.nonce, user, str(code.session_id)),
+    )
+    assert made is not None, "the newest key is in the ring"
+    return made
 
 
 def check(code: Code | None, request: CodeRequest, client: AuthenticatedClient) -> tuple[str, ...]:
@@ -47,63 +55,33 @@ def check(code: Code | None, request: CodeRequest, client: AuthenticatedClient) 
     return resources.narrow(request.resource, code.audience)
 
 
-async def redeem(
-    fingerprint: bytes, audience: tuple[str, ...], client: AuthenticatedClient, server: AuthServer, trace: Trace
-) -> Issue:
-    """Spent, family begun, tokens made and noted in one transaction."""
-    mint = await issue.mint(server)
-    family_id = server.new_id()
-    async with server.ports.store.transaction() as records:
-        redeemed = await records.codes.redeem(fingerprint, family_id)
-        if redeemed is not None:
-            # failpoint: code.spent
-            code, now = redeemed.code, redeemed.now
-            user = await _person(records, code)
-            family = _family(family_id, code, client.client, server, now)
-            await records.families.add(family)
-            await records.events.record(
-                trace.event(
-                    "token.issued",
-                    user_id=code.user_id,
-                    client_id=client.id,
-                    session_id=code.session_id,
-                    gid=family_id,
-                )
-            )
-            made = mint.for_family(
-                family,
-                now,
-                granted=code.scopes,
-                audience=audience,
-                refreshing=_refreshes(client.client),
-                first=First(code.nonce, user, str(code.session_id)),
-            )
-            assert made is not None, "the newest key is in the ring"
-            return made
-    raise await _replayed(fingerprint, client, server, trace)
-
-
-async def _person(records: Records, code: Code) -> User:
-    """In the minute since the code was made she may have been locked. (A code of an ended session is not redeemed,
-    and withdrawing a consent deletes the codes that came of it.)"""
-    user = await records.users.by_id(code.user_id)
-    if user is None or user.disabled:
-        raise no("invalid_grant", "the account is gone or locked")
-    return user
+async def _redeem(
+    fingerprint: bytes, code: Code, client: AuthenticatedClient, server: AuthServer, trace: Trace
+) -> Family:
+    """Spent, family begun and noted in one commit; then the tokens are made. Who was locked in the minute since the
+    code was made has no living session, and withdrawing a consent deletes the codes that came of it: both buy nothing.
+    """
+    begins = _begins(code, client.client, server)
+    event = trace.event(
+        "token.issued", user_id=code.user_id, client_id=client.id, session_id=code.session_id, gid=begins.id
+    )
+    family = await server.ports.store.redemptions.redeem(fingerprint, begins, event)
+    if family is None:
+        raise await _replayed(fingerprint, client, server, trace)
+    return family
 
 
 def _refreshes(client: Client) -> bool:
     return "refresh_token" in client.grants
 
 
-def _family(family_id: UUID, code: Code, client: Client, server: AuthServer, now: datetime) -> Family:
+def _begins(code: Code, client: Client, server: AuthServer) -> NewFamily:
     """Every grant has a family, so that ending it ends its access; one that may not refresh dies with its token."""
     settings = server.settings
     bff = client.kind is Kind.BROWSER
     offline = scopes.OFFLINE in code.scopes and not bff
-    idle = settings.refresh_idle if _refreshes(client) else settings.access_token_lifetime
-    return Family(
-        id=family_id,
+    return NewFamily(
+        id=server.new_id(),
         user_id=code.user_id,
         client_id=client.id,
         session_id=None if offline else code.session_id,
@@ -113,12 +91,9 @@ def _family(family_id: UUID, code: Code, client: Client, server: AuthServer, now
         bff=bff,
         nonce=code.nonce,
         auth_time=code.auth_time,
-        generation=1,
         key_id=server.refresh_ring.newest[0],
-        created_at=now,
-        rotated_at=now,
-        idle_until=now + timedelta(seconds=idle),
-        absolute_until=now + timedelta(seconds=settings.refresh_absolute),
+        idle_seconds=settings.refresh_idle if _refreshes(client) else settings.access_token_lifetime,
+        absolute_seconds=settings.refresh_absolute,
     )
 
 
