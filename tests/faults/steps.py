@@ -40,8 +40,8 @@ PASSWORD = "three calm green lanterns"
 VERIFIER = "v" * 64
 
 
-def basic(client: str) -> dict[str, str]:
-    return {"authorization": "Basic " + base64.b64encode(f"{client}:{SECRET}".encode()).decode()}
+def basic(client: str, secret: str = SECRET) -> dict[str, str]:
+    return {"authorization": "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()}
 
 
 class Person(Struct, frozen=True):
