@@ -5,25 +5,24 @@
 
 local ACCESS, REFRESH, CSRF = "@prefix@-at", "@prefix@-rt", "@prefix@-csrf"
 
-local function spell_scheme(headers)
-  local sent = headers:get("authorization")
-  if not sent or string.sub(sent, 1, 7) == "Bearer " or headers:getNumValues("authorization") > 1 then return end
+local function spell_scheme(headers, sent)
+  if sub(sent, 1, 7) == "Bearer " or headers:getNumValues("authorization") > 1 then return end
   local token = string.match(sent, "^[Bb][Ee][Aa][Rr][Ee][Rr] +(.+)$")
   if token then headers:replace("authorization", "Bearer " .. token) end
 end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  spell_scheme(headers)
+  local sent = headers:get("authorization")
+  if sent then spell_scheme(headers, sent) end
   local cookie, several = cookie_of(headers)
   if several then return twice_is_refused(handle) end
-  if not cookie or not string.find(cookie, OURS, 1, true) then return end
-  local rest, found, twice = cut(cookie)
+  if not cookie or not find(cookie, OURS, 1, true) then return end
+  local rest, found, token, twice = cut(cookie, ACCESS)
   if twice then return twice_is_refused(handle) end
   if rest == "" then headers:remove("cookie") else headers:replace("cookie", rest) end
   local seen = ""
-  local token = found[ACCESS]
-  if token and not headers:get("authorization") then
+  if token and not sent then
     headers:replace("authorization", "Bearer " .. token)
     seen = "k"
   end

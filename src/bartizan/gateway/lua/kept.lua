@@ -3,7 +3,7 @@
 function envoy_on_request(handle)
   local cookie, several = cookie_of(handle:headers())
   if several then return twice_is_refused(handle) end
-  if not cookie or not string.find(cookie, OURS, 1, true) then return end
-  local _, _, twice = cut(cookie)
+  if not cookie or not find(cookie, OURS, 1, true) then return end
+  local _, _, _, twice = cut(cookie)
   if twice then return twice_is_refused(handle) end
 end
