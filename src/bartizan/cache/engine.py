@@ -32,6 +32,7 @@ SETTINGS: dict[str, str] = {
     "appendonly": "no",
     "daemonize": "no",
     "databases": "1",
+    "hz": "5",  # looks of its own a second; half of the default: what has expired is refused either way
     "maxclients": "512",
     "loglevel": "warning",
     "enable-debug-command": "no",

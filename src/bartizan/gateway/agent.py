@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Event
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,7 +27,11 @@ from bartizan.guard.keys import Watch
 from bartizan.protocol.refusal import Unavailable
 
 MOST_ENDED = 20_000  # more at once: withdraw the signing key instead
-_LOOK = 0.1  # seconds; the Watch's own thread waits for the network, here is only a glance
+# Seconds between glances. The Watch's own thread waits for the network; each question and answer of it calls for one.
+_QUIET = 2.0
+_APPLIED = 0.02  # after an answer; where that is too short, the next question calls
+_DOUBTFUL = 0.25  # when the feed has not answered for `_DOUBT` seconds: "unseen" is near
+_DOUBT = 3.0
 _KEYS_EVERY = 30.0
 _CERTIFICATE_EVERY = 5.0
 
@@ -38,11 +43,13 @@ class Agent:
         self, settings: GatewaySettings, *, watch: Watch | None = None, clock: Callable[[], float] = monotonic
     ) -> None:
         self._settings = settings
-        self._issuer = Issuer(settings)
+        self._called = asyncio.Event()
+        self._issuer = Issuer(settings, self._call)
         self._watch = watch or Watch(settings.id_origin, jwks_path=JWKS_PATH, fetch=self._issuer)
         self._clock = clock
         self._published: dict[str, Json] = {}
         self._held: Held | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._keys_at = clock()
         self._certificate_at = float("-inf")
         self._log: Any = structlog.get_logger()
@@ -57,15 +64,28 @@ class Agent:
 
     async def run(self, stop: Event) -> None:
         publish.make_directory(self._settings.config_dir, self._settings.owner)
+        self._loop = asyncio.get_running_loop()
+        ending = asyncio.create_task(self._end(stop))
         try:
             while not stop.is_set():
+                self._called.clear()
                 await self.look()
-                try:
-                    await asyncio.wait_for(stop.wait(), _LOOK)
-                except TimeoutError:
-                    continue
+                timer = self._loop.call_later(_QUIET if self.seen_age() < _DOUBT else _DOUBTFUL, self._called.set)
+                await self._called.wait()
+                timer.cancel()
         finally:
+            ending.cancel()
             self._watch.stop()
+
+    async def _end(self, stop: Event) -> None:
+        await stop.wait()
+        self._called.set()
+
+    def _call(self) -> None:
+        """By the Watch's thread."""
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop has just ended
+                self._loop.call_soon_threadsafe(self._loop.call_later, _APPLIED, self._called.set)
 
     async def look(self) -> None:
         """One glance: publish what has changed since the last."""

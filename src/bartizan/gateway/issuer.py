@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from http.client import HTTPException
 from time import monotonic
 from urllib.parse import urlsplit
@@ -20,14 +21,18 @@ _LEAST = 0.1  # seconds: a time-out of 0 would mean none
 class Issuer:
     """The `Fetch` that a Watch is given: GET from the auth server, by socket or by name."""
 
-    def __init__(self, settings: GatewaySettings) -> None:
+    def __init__(self, settings: GatewaySettings, turned: Callable[[], None] = lambda: None) -> None:
+        """`turned` is called before each question and after its answer, by whoever's thread asks."""
+        self._turned = turned
         self._parts = urlsplit(settings.id_origin)
         self._addresses = (settings.auth_address, *settings.auth_others)  # who failed last stands last
         self._jwks: list[dict[str, str]] = []
         self.answered_at = float("-inf")  # monotonic, of the feed
 
     def __call__(self, path: str, timeout: float) -> bytes:
+        self._turned()
         body = self._get(path, timeout)
+        self._turned()
         if path == JWKS_PATH:
             self._remember(body)
         elif path.startswith(FEED_PATH):
@@ -69,8 +74,8 @@ class Issuer:
         )
         try:
             line.request("GET", path, headers={"Host": self._parts.netloc, "Accept": "*/*"})
-            answer = line.getresponse()
-            body = answer.read(_ANSWER_LIMIT + 1)
+            with line.getresponse() as answer:
+                body = answer.read(_ANSWER_LIMIT + 1)
         except (HTTPException, ValueError) as error:
             raise OSError(f"{path} answers no HTTP: {error!r}") from error
         finally:

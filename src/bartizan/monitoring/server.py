@@ -26,6 +26,7 @@ from bartizan.monitoring.settings import MonitoringSettings
 log = structlog.get_logger()
 
 SERIES = ("gateway", "4xx", "5xx", "auth", "frontend", "files", "database", "jobs")
+_PATIENCE = 0.5  # seconds that who asks waits for a fresh look
 AWAY = (503, "application/json", b'{"error":"temporarily_unavailable"}')
 
 Answer = tuple[int, str, bytes]
@@ -35,8 +36,11 @@ class Monitor:
     def __init__(self, settings: MonitoringSettings, ports: MonitoringPorts) -> None:
         self._settings = settings
         self._scraper = Scraper(settings, ports)
-        self._history = History(settings.history_seconds, settings.interval_seconds)
+        self._history = History(settings.history_seconds, settings.fresh_seconds)
         self._look: Look | None = None
+        self._looked_at = float("-inf")
+        self._looking = asyncio.Lock()
+        self._asked: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         try:
@@ -47,8 +51,22 @@ class Monitor:
         finally:
             await self._scraper.close()
 
+    async def fresh(self) -> None:
+        """For who asks: one look for all who ask at once, and none if the last was a moment ago. Where a server does
+        not answer, a look takes seconds: then the last one has to do."""
+        if asyncio.get_running_loop().time() - self._looked_at < self._settings.fresh_seconds:
+            return
+        if self._asked is None or self._asked.done():
+            self._asked = asyncio.create_task(self.refresh())
+        await asyncio.wait({self._asked}, timeout=_PATIENCE)
+
     async def refresh(self) -> None:
         """One look. A defect in it costs this look, not the server."""
+        async with self._looking:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        self._looked_at = asyncio.get_running_loop().time()
         try:
             look = await self._scraper.look()
         except Exception:
@@ -91,13 +109,15 @@ class _Families:
 def metrics_app(monitor: Monitor) -> ASGIApp:
     """For 127.0.0.1:9464. On loopback it answers to this machine's own names alone: a page elsewhere can have its name
     lead here (DNS rebinding), and would read what a person's browser can reach."""
-    app = _app({"/metrics": monitor.metrics})
+    app = _app(monitor, {"/metrics": monitor.metrics})
     return _own_names_only(app) if _is_local(monitor.host) else app
 
 
 def overview_app(monitor: Monitor) -> ASGIApp:
     """For monitoring.sock."""
-    return _app({"/overview": monitor.overview_json, "/history": monitor.history_json, "/metrics": monitor.metrics})
+    return _app(
+        monitor, {"/overview": monitor.overview_json, "/history": monitor.history_json, "/metrics": monitor.metrics}
+    )
 
 
 def _own_names_only(app: ASGIApp) -> ASGIApp:
@@ -123,7 +143,9 @@ def _is_local(name: str) -> bool:
         return name == "localhost" or name.endswith(".localhost")
 
 
-def _app(answers: dict[str, Callable[[], Answer]]) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def _app(
+    monitor: Monitor, answers: dict[str, Callable[[], Answer]]
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
@@ -132,6 +154,7 @@ def _app(answers: dict[str, Callable[[], Answer]]) -> Callable[[Scope, Receive, 
             if scope["method"] not in ("GET", "HEAD") or answer is None:
                 await _send(send, (404 if answer is None else 405, "text/plain", b""))
             else:
+                await monitor.fresh()
                 await _send(send, answer())
 
     return app

@@ -27,5 +27,6 @@ class MonitoringSettings(Struct, frozen=True, kw_only=True):
     app: AppTarget = AppTarget()
     host: str = "127.0.0.1"
     port: int = 9464  # Prometheus' door: `GET /metrics`
-    interval_seconds: float = 5.0
+    interval_seconds: float = 15.0  # between looks that nobody asked for
+    fresh_seconds: float = 5.0  # who asks is told of no older a look
     history_seconds: int = 3600  # rates kept in memory

@@ -17,9 +17,8 @@ import structlog
 from asyncpg.exceptions import InterfaceError, PostgresError
 from msgspec import Struct
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
-from bartizan.monitoring import ask
+from bartizan.monitoring import ask, exposition
 
 log = structlog.get_logger()
 
@@ -36,7 +35,7 @@ async def process(socket: Path) -> ProcessReport | None:
     except (OSError, TimeoutError):
         return None
     try:
-        families = tuple(text_string_to_metric_families(metrics.body.decode("utf-8", "replace")))
+        families = exposition.read(metrics.body.decode("utf-8", "replace"))
     except ValueError:
         log.warning("monitoring.unreadable_metrics", socket=socket.name)
         families = ()

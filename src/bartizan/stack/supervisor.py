@@ -28,7 +28,8 @@ _GRACE = 1.6  # seconds for servers, then for stores, before SIGKILL: both withi
 _STORES_GRACE = 1.0
 _TRIES = 3
 _SWEEP = 300.0
-_LISTEN = 0.5
+_LISTEN = 0.5  # seconds between looks at one that was silent
+_QUIET = 2.0  # and while all answered: what is gone is gone since the last answer, so the leash gets no longer by it
 LEASH_SECONDS = 10.0
 
 
@@ -225,8 +226,10 @@ class Supervisor:
         one that hangs is killed at half the time, so that it comes back.
         """
         heard: dict[str, float] = {}
+        pause = _LISTEN
         while True:
-            await asyncio.sleep(_LISTEN)
+            await asyncio.sleep(pause)
+            pause = _QUIET
             now = asyncio.get_running_loop().time()
             for child in [child for child in self._children.values() if child.spec.leash]:
                 name, other = child.spec.leash, self._children[child.spec.leash]
@@ -234,6 +237,7 @@ class Supervisor:
                     heard[name] = now
                     child.release()
                     continue
+                pause = _LISTEN
                 silent = now - heard.get(name, now)
                 if silent > LEASH_SECONDS and not child.held and child.living:
                     self._told(f"{name} has been gone for {LEASH_SECONDS:.0f} s; {child.spec.name} waits for it.")

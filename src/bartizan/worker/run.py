@@ -123,8 +123,9 @@ class _Session:
         recurring = Recurring(
             (*self._rows, trim), queries, self._executor, self._settings, self._meter, self._fraction, self._new_id
         )
-        # A new job is announced by NOTIFY, a retry is not (PgQueuer's trigger passes over it): so look for it.
-        poll = max(0.1, min(self._settings.tick_seconds, self._settings.retry_first))
+        # A new job is announced by NOTIFY, and PgQueuer wakes for the next one that is put off. What it may miss is the
+        # first retry of a quiet while, which it began to wait before: so look from time to time.
+        poll = max(0.1, self._settings.tick_seconds)
         queue = asyncio.create_task(
             manager.run(
                 dequeue_timeout=timedelta(seconds=poll),

@@ -157,11 +157,11 @@ def test_the_console_asks_over_the_socket(sockets: Path) -> None:
         assert await client.overview() is None
         monitor = monitor_of(sockets)
         async with answering(overview_app(monitor), sockets / "monitoring.sock"):
-            assert await client.overview() is None
-            await monitor.refresh()
-            await monitor.refresh()
             overview = await client.overview()
-            assert overview is not None
+            assert overview is not None, "who asks is not told to come again"
+            points = len(monitor._history.points)
+            assert await client.overview() == overview
+            assert len(monitor._history.points) == points == 1, "one look serves all who ask within a moment"
             assert overview.at == NOW.timestamp()
             assert await client.history() is not None
         async with answering(metrics_app(monitor), sockets / "metrics.sock"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bartizan.gateway.compiler import envoy_types as t
 from bartizan.gateway.compiler.clusters import clusters
 from bartizan.gateway.compiler.envoy_types import Json
 from bartizan.gateway.compiler.listener import listener
@@ -9,6 +10,8 @@ from bartizan.gateway.settings import GatewaySettings
 
 _MOST_CONNECTIONS = 10_000
 _ADMIN_MODE = 0o600
+STATS_SECONDS = 15
+_WATCHDOG = {"miss_timeout": t.seconds(5), "megamiss_timeout": t.seconds(10)}
 # Envoy's default is 100: a row with a long path and two variables needs more. All patterns here are ours.
 _RUNTIME = {"re2.max_program_size.error_level": 2000}
 
@@ -31,6 +34,10 @@ def bootstrap(settings: GatewaySettings) -> Json:
         "node": {"id": "bartizan", "cluster": "bartizan"},
         "admin": {"address": {"pipe": {"path": str(settings.admin_socket), "mode": _ADMIN_MODE}}},
         "static_resources": {"listeners": [listener(settings)], "clusters": clusters(settings)},
+        # What the histograms' intervals hold: as long as monitoring waits between two looks.
+        "stats_flush_interval": t.seconds(STATS_SECONDS),
+        # The defaults touch every thread ten times a second; nothing is killed by these, they are logged.
+        "watchdogs": {"main_thread_watchdog": _WATCHDOG, "worker_watchdog": _WATCHDOG},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": _RUNTIME}]},
         "stats_config": {
             "stats_matcher": {
