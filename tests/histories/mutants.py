@@ -16,7 +16,7 @@ MUTANTS: dict[str, dict[str, str]] = {
     "a revocation only answers": {
         "module": "bartizan.auth.endpoints.revoke",
         "before": 'await records.families.end(family_id, "token.revoked")',
-        "after": "pass",
+        "after": "True",
     },
     "a stolen token is honoured": {
         "module": "bartizan.database.presented",

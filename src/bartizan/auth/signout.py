@@ -67,6 +67,8 @@ async def _hint(records: Records, token: str | None, ports: AuthPorts, settings:
 async def sign_out(records: Records, session: Session, request: Request, *, client_id: str | None = None) -> list[UUID]:
     """Ends the session with its families, lists their gids, notes it; all in this transaction. Then delete the
     cookie (`sso.end_session_cookie`)."""
+    if not await records.sessions.hold(session.id):
+        return []  # the same request, twice at once: the other one ended and noted it
     ended = await records.sessions.end(session.id, "signed_out")
     await records.events.record(
         trace.of(request).event(

@@ -71,6 +71,12 @@ class PostgresSessions:
         )
         return [read(Session, row) for row in rows]
 
+    async def hold(self, session_id: UUID) -> bool:
+        held = await self._connection.fetchval(
+            "SELECT true FROM sessions WHERE id = $1 AND ended_at IS NULL FOR NO KEY UPDATE", session_id
+        )
+        return held is not None
+
     async def end(self, session_id: UUID, reason: str) -> list[UUID]:
         async with self._connection.transaction():
             return await end_sessions(self._within, [session_id], reason)

@@ -106,12 +106,15 @@ class PostgresUsers:
     async def set_admin(self, user_id: UUID, admin: bool) -> None:
         await self._connection.execute("UPDATE users SET admin = $2 WHERE id = $1", user_id, admin)
 
-    async def set_disabled(self, user_id: UUID, disabled: bool) -> None:
+    async def set_disabled(self, user_id: UUID, disabled: bool) -> bool:
         """A locked person's sessions and families end with it, those of `offline_access` too."""
         async with self._connection.transaction():
-            await self._connection.execute("UPDATE users SET disabled = $2 WHERE id = $1", user_id, disabled)
+            changed = await self._connection.fetchval(
+                "UPDATE users SET disabled = $2 WHERE id = $1 AND disabled <> $2 RETURNING true", user_id, disabled
+            )
             if disabled:
                 await self._end_everything(user_id, "user.disabled")
+        return changed is not None
 
     async def search(self, text: str, *, limit: int, offset: int) -> list[User]:
         rows = await self._connection.fetch(

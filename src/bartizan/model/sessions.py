@@ -33,6 +33,10 @@ class Sessions(Protocol):
 
     async def of_user(self, user_id: UUID) -> list[Session]: ...
 
+    async def hold(self, session_id: UUID) -> bool:
+        """Whether it has not been ended, and nobody else ends it before this transaction is over."""
+        ...
+
     async def end(self, session_id: UUID, reason: str) -> list[UUID]:
         """Ends it and every family that hangs on it (not `offline_access` of other clients), lists their
         gids as ended, all in this transaction; gives the gids. Idempotent."""

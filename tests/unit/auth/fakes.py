@@ -118,6 +118,9 @@ class FakeSessions(_Part):
     async def of_user(self, user_id: UUID) -> list[Session]:
         return [session for _, session in self.tables.sessions.values() if session.user_id == user_id]
 
+    async def hold(self, session_id: UUID) -> bool:
+        return session_id in self.tables.sessions
+
     async def end(self, session_id: UUID, reason: str) -> list[UUID]:
         self.tables.sessions.pop(session_id, None)
         gone = [family.id for family in self.tables.families.values() if family.session_id == session_id]

@@ -108,8 +108,10 @@ class Users(FakeUsers):
     async def set_verified(self, user_id: UUID) -> None:
         self._change(user_id, email_verified=True)
 
-    async def set_disabled(self, user_id: UUID, disabled: bool) -> None:
+    async def set_disabled(self, user_id: UUID, disabled: bool) -> bool:
+        changed = self.tables.users[user_id].disabled != disabled
         self._change(user_id, disabled=disabled)
+        return changed
 
     async def search(self, text: str, *, limit: int, offset: int) -> list[User]:
         key = identifier_key(text)

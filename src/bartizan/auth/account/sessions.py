@@ -15,7 +15,7 @@ async def end(visit: Visit) -> Response:
     async with visit.desk.ports.store.transaction() as records:
         mine = {str(session.id): session.id for session in await records.sessions.of_user(visit.user.id)}
         session_id = mine.get(visit.param("session_id"))
-        if session_id is None:
+        if session_id is None or not await records.sessions.hold(session_id):
             raise Refused("not_found", "That session has ended already.", "not a session of this person", status=404)
         await records.sessions.end(session_id, "account")
         event = trace.of(visit.request).event("session.ended", user_id=visit.user.id, session_id=session_id)

@@ -53,7 +53,8 @@ class Revoke:
             family = await records.families.by_id(family_id)
             if family is None or family.client_id != client_id:
                 return
-            await records.families.end(family_id, "token.revoked")
+            if not await records.families.end(family_id, "token.revoked"):
+                return  # the same request, twice at once: the other one ended and noted it
             event = trace.event(
                 "token.revoked",
                 user_id=family.user_id,

@@ -83,11 +83,12 @@ async def lock(visit: Visit) -> Response:
         user = await _known(visit, records)
         if user.id == visit.user.id:
             raise Refused("invalid_request", "You cannot lock yourself out. Another administrator can.", status=409)
-        await records.users.set_disabled(user.id, True)
+        changed = await records.users.set_disabled(user.id, True)
         await records.sessions.end_all_of(user.id, "user.disabled")
         for family in await records.families.of_user(user.id):
             await records.families.end(family.id, "user.disabled")
-        await records.events.record(_event(visit, "user.disabled", user))
+        if changed:
+            await records.events.record(_event(visit, "user.disabled", user))
     return _back(user, "locked")
 
 
@@ -95,8 +96,8 @@ async def unlock(visit: Visit) -> Response:
     await visit.fields()
     async with visit.desk.ports.store.transaction() as records:
         user = await _known(visit, records)
-        await records.users.set_disabled(user.id, False)
-        await records.events.record(_event(visit, "user.enabled", user))
+        if await records.users.set_disabled(user.id, False):
+            await records.events.record(_event(visit, "user.enabled", user))
     return _back(user, "unlocked")
 
 
@@ -117,7 +118,7 @@ async def end_session(visit: Visit) -> Response:
         user = await _known(visit, records)
         theirs = {str(session.id): session.id for session in await records.sessions.of_user(user.id)}
         session_id = theirs.get(visit.param("session_id"))
-        if session_id is not None:
+        if session_id is not None and await records.sessions.hold(session_id):
             await records.sessions.end(session_id, "admin")
             await records.events.record(_event(visit, "session.ended", user, session_id=session_id))
     return _back(user, "session")
