@@ -45,11 +45,14 @@ class PostgresClients:
             for client in sorted(clients, key=lambda client: client.id):
                 await self._connection.execute(_REPLACE, *values(client))
 
-    async def set_disabled(self, client_id: str, disabled: bool) -> None:
+    async def set_disabled(self, client_id: str, disabled: bool) -> bool:
         async with self._connection.transaction():
-            await self._connection.execute("UPDATE clients SET disabled = $2 WHERE id = $1", client_id, disabled)
+            changed = await self._connection.fetchval(
+                "UPDATE clients SET disabled = $2 WHERE id = $1 AND disabled <> $2 RETURNING true", client_id, disabled
+            )
             if disabled:
                 await ending.end_families(self._within, ending.OF_CLIENT, "client.disabled", client_id)
+        return changed is not None
 
     async def delete(self, client_id: str) -> bool:
         async with self._connection.transaction():

@@ -132,8 +132,10 @@ class Sessions(FakeSessions):
 
 
 class Clients(FakeClients):
-    async def set_disabled(self, client_id: str, disabled: bool) -> None:
-        self.tables.clients[client_id] = msgspec.structs.replace(self.tables.clients[client_id], disabled=disabled)
+    async def set_disabled(self, client_id: str, disabled: bool) -> bool:
+        before = self.tables.clients[client_id]
+        self.tables.clients[client_id] = msgspec.structs.replace(before, disabled=disabled)
+        return before.disabled != disabled
 
 
 class Consents(FakeConsents):

@@ -76,9 +76,9 @@ async def _set(visit: Visit, *, disabled: bool) -> Response:
     await visit.fields()
     async with visit.desk.ports.store.transaction() as records:
         client = _of_console(await _known(visit, records))
-        await records.clients.set_disabled(client.id, disabled)
         done, by = "disabled" if disabled else "enabled", {"by": str(visit.user.id)}
-        await records.events.record(trace.of(visit.request).event(f"client.{done}", client_id=client.id, detail=by))
+        if await records.clients.set_disabled(client.id, disabled):
+            await records.events.record(trace.of(visit.request).event(f"client.{done}", client_id=client.id, detail=by))
     return see_other(f"/admin/clients/{client.id}?said={done}")
 
 
