@@ -95,6 +95,7 @@ class PostgresRotations:
         self, family_id: UUID, generation: int, client_id: str, *, key_id: str, idle_seconds: int
     ) -> Rotation:
         asked = Asked(family_id, generation, client_id, key_id, idle_seconds)
+        # failpoint: rotations.rotating
         rotation = await self._shared.ask(asked)
         for _ in range(3):
             if rotation is None:
