@@ -81,7 +81,7 @@ def _under_hook(program: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_a_node_dies_where_it_is_told_to(shared_nodes_site: Site) -> None:
-    node = shared_nodes_site.node().start(failpoint="coalesce.batch=kill")
+    node = shared_nodes_site.node().start(failpoint="rotations.rotated=kill")
     _, token = steps.family(shared_nodes_site, steps.people(shared_nodes_site)[0])
     assert steps.credentials(node).status == 200
     assert steps.refreshed(node, token).status == 0
