@@ -16,6 +16,7 @@ from prometheus_client.exposition import generate_latest
 
 MAX_SERIES = 1000
 MAX_VALUE = 64
+MAX_KNOWN = 2000  # sets of labels whose counter is found by one look
 OTHER = "other"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -28,13 +29,20 @@ class PrometheusMeter:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry(auto_describe=False)
         self._families: dict[str, _Family] = {}
+        self._known: dict[tuple[object, ...], Any] = {}
         self._lock = Lock()
 
     def count(self, name: str, /, amount: float = 1, **labels: str) -> None:
-        self._family(f"bartizan_{name}", Counter, labels).child(labels).inc(amount)
+        child = self._known.get((name, *labels.items()))
+        if child is None:
+            child = self._remember(name, labels, self._family(f"bartizan_{name}", Counter, labels))
+        child.inc(amount)
 
     def observe(self, name: str, seconds: float, /, **labels: str) -> None:
-        self._family(f"bartizan_{name}_seconds", _histogram, labels).child(labels).observe(seconds)
+        child = self._known.get((name, *labels.items()))
+        if child is None:
+            child = self._remember(name, labels, self._family(f"bartizan_{name}_seconds", _histogram, labels))
+        child.observe(seconds)
 
     def set(self, name: str, value: float, /, **labels: str) -> None:
         self._family(f"bartizan_{name}", Gauge, labels).child(labels).set(value)
@@ -42,6 +50,13 @@ class PrometheusMeter:
     def render(self) -> bytes:
         """The registry in the Prometheus text format."""
         return generate_latest(self.registry)
+
+    def _remember(self, name: str, labels: dict[str, str], family: _Family) -> Any:
+        """The way by the family checks names and bounds; once a set of labels is enough. A name is of one kind."""
+        child = family.child(labels)
+        if len(self._known) < MAX_KNOWN:
+            self._known[(name, *labels.items())] = child
+        return child
 
     def _family(self, name: str, make: Callable[..., Any], labels: dict[str, str]) -> _Family:
         family = self._families.get(name)

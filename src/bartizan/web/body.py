@@ -8,7 +8,7 @@ from __future__ import annotations
 from urllib.parse import parse_qsl
 
 from msgspec import Struct
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
 from bartizan.protocol.refusal import Refused
@@ -54,6 +54,19 @@ def bounded(receive: Receive, limit: int) -> Receive:
     return counted
 
 
+async def whole(request: Request) -> bytes:
+    """The body. It mostly comes as one message, which Starlette's stream takes 8 µs to say."""
+    receive = request.receive
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] == "http.request" and message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return body
+
+
 def _bad(note: str) -> Refused:
     return Refused("invalid_request", "The request is not well formed.", note)
 
@@ -87,7 +100,7 @@ async def form(request: Request, *, repeated: tuple[str, ...] = ()) -> Fields:
         raise Refused(
             "invalid_request", f"This address takes {FORM}.", f"content type {kind.strip()[:60]!r}", status=415
         )
-    return parse(await request.body(), repeated=repeated)
+    return parse(await whole(request), repeated=repeated)
 
 
 def query(request: Request, *, repeated: tuple[str, ...] = ()) -> Fields:

@@ -7,6 +7,8 @@ import re
 
 from starlette.requests import Request
 
+from bartizan.web.headers import one
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -16,10 +18,10 @@ def address(request: Request) -> str:
     Envoy names a trusted outer address in its own header; for loopback and private callers it does not,
     and then the last entry of X-Forwarded-For is the one that Envoy itself appended.
     """
-    named = request.headers.get("x-envoy-external-address", "").strip()
+    named = (one(request.scope, b"x-envoy-external-address") or "").strip()
     if named:
         return named
-    forwarded = request.headers.get("x-forwarded-for", "")
+    forwarded = one(request.scope, b"x-forwarded-for") or ""
     last = forwarded.rsplit(",", 1)[-1].strip()
     if last:
         return last
@@ -31,10 +33,9 @@ def request_id(request: Request) -> str:
     return str(request.scope.get("bartizan.request_id", ""))
 
 
-def take_request_id(header: bytes | None) -> str:
+def take_request_id(header: str | None) -> str:
     """Envoy's `x-request-id`, or a new one when there is none (or it is not one)."""
-    text = header.decode("latin-1") if header else ""
-    return text if _REQUEST_ID.match(text) else os.urandom(12).hex()
+    return header if header is not None and _REQUEST_ID.match(header) else os.urandom(12).hex()
 
 
 def user_agent(request: Request) -> str:

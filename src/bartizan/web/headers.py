@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.types import Message, Send
+from collections.abc import Iterable
+
+from starlette.types import Scope
 
 from bartizan.protocol.web.csp import NOTHING
 from bartizan.protocol.web.headers import NO_STORE, security_headers
@@ -19,16 +21,22 @@ def always(*, https: bool) -> Pairs:
 ALWAYS = always(https=False)
 
 
-def completing(send: Send, defaults: Pairs, request_id: str) -> Send:
-    """A `send` that adds what the answer did not set."""
+def completed(present: Iterable[tuple[bytes, bytes]], defaults: Pairs, request_id: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of an answer, and what it did not set. ASGI writes names in lower case."""
+    whole = [*present]
+    named = {pair[0] for pair in whole}
+    whole += [pair for pair in defaults if pair[0] not in named]
+    whole.append((b"x-request-id", request_id))
+    return whole
 
-    async def complete(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            present = [*message.get("headers", ())]
-            named = {name.lower() for name, _ in present}
-            present += [pair for pair in defaults if pair[0] not in named]
-            present.append((b"x-request-id", request_id.encode("latin-1")))
-            message = {**message, "headers": present}
-        await send(message)
 
-    return complete
+def one(scope: Scope, name: bytes) -> str | None:
+    """The first header of that name, by a look at the raw ones: Starlette's mapping decodes all of them."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return bytes(value).decode("latin-1")
+    return None
+
+
+def every(scope: Scope, name: bytes) -> list[str]:
+    return [bytes(value).decode("latin-1") for key, value in scope["headers"] if key == name]

@@ -22,11 +22,12 @@ from bartizan.web import failure as failures
 from bartizan.web.body import TooLarge, announced_length, bounded
 from bartizan.web.caller import take_request_id
 from bartizan.web.failure import Failure, FailurePage, plain_page
-from bartizan.web.headers import ALWAYS, Pairs, completing
+from bartizan.web.headers import ALWAYS, Pairs, completed, one
 from bartizan.web.lifespan import nothing_to_start
 from bartizan.web.paths import Paths
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+# Answers are ASGI apps: Starlette's Response, or one of bytes that are ready (web/ready.py).
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 log = structlog.get_logger()
 
@@ -66,10 +67,10 @@ class _Mounted:
             await send({"type": "websocket.close", "code": 1000})
             return
         begun = time.perf_counter()
-        request_id = take_request_id(_header(scope, b"x-request-id"))
+        request_id = take_request_id(one(scope, b"x-request-id"))
         scope["bartizan.request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        state = _Sent(completing(send, self._headers, request_id))
+        state = _Sent(send, self._headers, request_id)
         route: Route | None = None
         try:
             route, allowed = self._route(scope)
@@ -93,7 +94,7 @@ class _Mounted:
         methods, scope["path_params"] = found
         return methods.get(scope["method"]), tuple(sorted(methods))
 
-    async def _answer(self, request: Request, route: Route | None, allowed: tuple[str, ...]) -> Response:
+    async def _answer(self, request: Request, route: Route | None, allowed: tuple[str, ...]) -> ASGIApp:
         if route is None:
             if allowed:
                 return self._say(request, None, failures.wrong_method(allowed))
@@ -148,24 +149,23 @@ class _Mounted:
 
 
 class _Sent:
-    """A `send` that remembers whether the head has gone, and with which status."""
+    """A `send` that completes the head, and remembers whether it has gone, and with which status."""
 
-    def __init__(self, send: Send) -> None:
+    __slots__ = ("_headers", "_request_id", "_send", "status")
+
+    def __init__(self, send: Send, headers: Pairs, request_id: str) -> None:
         self._send = send
+        self._headers = headers
+        self._request_id = request_id
         self.status = 0
 
     async def __call__(self, message: Message) -> None:
         # failpoint: answer.sending
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            whole = completed(message.get("headers", ()), self._headers, self._request_id.encode("latin-1"))
+            message = {**message, "headers": whole}
         await self._send(message)
-
-
-def _header(scope: Scope, name: bytes) -> bytes | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return cast("bytes", value)
-    return None
 
 
 def _note(refusal: Exception, request: Request, route: Route) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from uuid import UUID
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from bartizan.auth.clients import AuthenticatedClient
 from bartizan.auth.endpoints import form
@@ -14,13 +13,14 @@ from bartizan.protocol.oauth import introspection, refresh
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.oauth.presented_token import presented_token
 from bartizan.protocol.oauth.responses import json_answer
+from bartizan.web.ready import Ready
 
 
 class Introspect:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Ready:
         sent = await form.parameters(request)
         client = await form.client(request, sent, self._server)
         if not client.proven:

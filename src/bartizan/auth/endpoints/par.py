@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from bartizan.auth.endpoints import form
 from bartizan.auth.server import AuthServer
@@ -14,6 +13,7 @@ from bartizan.protocol import secrets
 from bartizan.protocol.oauth import authorize
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.oauth.responses import json_answer
+from bartizan.web.ready import Ready
 
 PREFIX = "bzp_"
 SECONDS = 60
@@ -23,7 +23,7 @@ class Par:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Ready:
         sent = await form.parameters(request)
         client = await form.client(request, sent, self._server)
         if sent.get("request_uri"):

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from bartizan.auth.grants import GRANTS
 from bartizan.auth.server import PATHS, AuthServer
 from bartizan.protocol.oauth import metadata, scopes
 from bartizan.protocol.oidc import claims
+from bartizan.web.ready import Ready, pairs
 
 # Shorter than a new key is published ahead, so that nobody meets a token before its key.
 _CACHED = {"cache-control": "public, max-age=60"}
+_KEYS = pairs(_CACHED, "application/jwk-set+json")
+_DOCUMENT = pairs(_CACHED, "application/json")
 
 
 class Jwks:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Ready:
         body = await self._server.keys.jwks()
-        return Response(body, 200, dict(_CACHED), media_type="application/jwk-set+json")
+        return Ready(200, _KEYS, body)
 
 
 class Metadata:
@@ -39,5 +41,5 @@ class Metadata:
         )
         self._body = msgspec.json.encode(document)
 
-    async def __call__(self, request: Request) -> Response:
-        return Response(self._body, 200, dict(_CACHED), media_type="application/json")
+    async def __call__(self, request: Request) -> Ready:
+        return Ready(200, _DOCUMENT, self._body)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
 
 from bartizan.auth.endpoints import form
 from bartizan.auth.issue import person
@@ -17,13 +17,15 @@ from bartizan.protocol.oauth.responses import json_answer
 from bartizan.protocol.oidc import userinfo
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import bearer
+from bartizan.web.headers import every, one
+from bartizan.web.ready import Ready
 
 
 class Userinfo:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Ready:
         try:
             return form.respond(json_answer(await self._answer(request)))
         except Refused as refused:
@@ -43,10 +45,10 @@ class Userinfo:
     async def _token(self, request: Request) -> AccessToken:
         """RFC 6750 §2.1: the header alone. A token in the body beside it would be a second one (§2)."""
         try:
-            text = bearer.token(request.headers.getlist("authorization"))
+            text = bearer.token(every(request.scope, b"authorization"))
         except Refused as refused:
             raise no(refused.code, refused.note) from None
-        if request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
+        if request.method == "POST" and (one(request.scope, b"content-type") or "").startswith(FORM):
             sent = await form.parameters(request)
             if sent.get("access_token"):
                 raise no("invalid_request", "a token in the body")
@@ -59,16 +61,15 @@ class Userinfo:
             raise no("invalid_token", "a cookie token may only read here: there is no CSRF check (F§2)")
         return token
 
-    def _challenge(self, refused: Refused) -> Response:
+    def _challenge(self, refused: Refused) -> Ready:
         """RFC 6750 §3.1: no error code where no token came."""
         scope = "openid" if refused.code == "insufficient_scope" else ""
         value = bearer.challenge(
             self._server.settings.issuer, error=refused.code, description=refused.tell, scope=scope
         )
         body = {"error": refused.code, "error_description": refused.tell} if refused.code else {}
-        response = form.respond(json_answer(body, refused.status))
-        response.headers["www-authenticate"] = value
-        return response
+        answer = json_answer(body, refused.status)
+        return form.respond(msgspec.structs.replace(answer, headers={**answer.headers, "www-authenticate": value}))
 
 
 def _subject(token: AccessToken) -> UUID:

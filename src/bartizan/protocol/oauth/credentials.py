@@ -53,12 +53,16 @@ def _basic(header: str) -> Presented:
         raise no("invalid_client", "the authorization header is not Basic")
     try:
         name, colon, secret = b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")
-        name, secret = unquote_plus(name, errors="strict"), unquote_plus(secret, errors="strict")
+        name, secret = _unquoted(name), _unquoted(secret)
     except (NotBase64, ValueError):
         raise no("invalid_client", "the Basic credentials cannot be read") from None
     if not colon or not _visible(name, LONGEST_ID) or not _visible(secret, LONGEST_SECRET):
         raise no("invalid_client", "the Basic credentials are not well formed")
     return Presented(name, BASIC, secret)
+
+
+def _unquoted(text: str) -> str:
+    return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
 
 
 def _visible(text: str, longest: int) -> bool:
