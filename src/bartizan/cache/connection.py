@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,7 +28,8 @@ def pool(settings: CacheSettings) -> Any:
         socket_timeout=settings.seconds,
         socket_connect_timeout=settings.seconds,
         # A connection that died while idle is tried once more; a count may then be one too high, never too low.
-        retry=Retry(NoBackoff(), 1),
+        # Silence is not tried again: it costs whoever waits as long as the first time.
+        retry=Retry(NoBackoff(), 1, supported_errors=(LostConnection,)),
         retry_on_error=[LostConnection],
     )
 
@@ -36,10 +38,32 @@ def client(pool: Any) -> Any:
     return Valkey(connection_pool=pool)
 
 
-@contextmanager
-def told_when_away() -> Iterator[None]:
-    """Any failure of Valkey, full memory included, is `Unavailable`: the caller decides, nothing fails open."""
-    try:
-        yield
-    except (TimeoutError, LostConnection, LateAnswer, ValkeyError, StorageError, OSError) as lost:
-        raise Unavailable("cache") from lost
+class Line:
+    """Says "away" of a server that kept silent without asking it again, but for one caller in `REST` seconds.
+
+    A server that is gone says so at once and is asked each time. One that was stopped, or sits behind a dead network,
+    costs a deadline, and without this each sign-in paid it several times.
+    """
+
+    REST = 1.0
+    AT_ONCE = 0.1  # seconds: a failure that took longer was silence, whatever name it has in the end
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._silent_until = 0.0
+
+    @contextmanager
+    def told_when_away(self) -> Iterator[None]:
+        """Any failure of Valkey, full memory included, is `Unavailable`: the caller decides, nothing fails open."""
+        begun = self._clock()
+        if begun < self._silent_until:
+            raise Unavailable("cache")
+        if self._silent_until:
+            self._silent_until = begun + self.REST  # the others do not wait with this one
+        try:
+            yield
+        except (TimeoutError, LostConnection, LateAnswer, ValkeyError, StorageError, OSError) as lost:
+            now = self._clock()
+            self._silent_until = now + self.REST if now - begun > self.AT_ONCE else 0.0
+            raise Unavailable("cache") from lost
+        self._silent_until = 0.0

@@ -14,7 +14,7 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from bartizan.cache.connection import told_when_away
+from bartizan.cache.connection import Line
 from bartizan.cache.settings import CacheSettings
 from bartizan.model.limit import Limit, Taken
 from bartizan.protocol.secrets import Ring, mac
@@ -24,14 +24,15 @@ PURPOSE = "limits"
 
 
 class ValkeyLimits:
-    def __init__(self, settings: CacheSettings, pool: Any, ring: Ring) -> None:
+    def __init__(self, settings: CacheSettings, pool: Any, line: Line, ring: Ring) -> None:
         self._key = ring.newest[1]
+        self._line = line
         storage = RedisStorage(_storage_url(settings.url), connection_pool=pool, key_prefix="bz")
         self._limiter = MovingWindowRateLimiter(storage)
 
     async def hit(self, what: str, who: str, limit: Limit) -> Taken:
         item, key = _item(limit), self._hashed(what, who)
-        with told_when_away():
+        with self._line.told_when_away():
             allowed = await self._limiter.hit(item, key)
             window = await self._limiter.get_window_stats(item, key)
         wait = max(0, ceil(window.reset_time - time.time())) if window.remaining == 0 else 0
@@ -39,7 +40,7 @@ class ValkeyLimits:
 
     async def clear(self, what: str, who: str) -> None:
         """Whatever limit it was counted for: the rule's name and the counted are the key."""
-        with told_when_away():
+        with self._line.told_when_away():
             await self._limiter.clear(_item(Limit(1, 1)), self._hashed(what, who))
 
     def _hashed(self, what: str, who: str) -> str:

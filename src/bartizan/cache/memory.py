@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 from bartizan.cache import limits, replay
-from bartizan.cache.connection import client, pool, told_when_away
+from bartizan.cache.connection import Line, client, pool
 from bartizan.cache.limits import ValkeyLimits
 from bartizan.cache.replay import ValkeyReplayMemory
 from bartizan.cache.settings import CacheSettings
@@ -18,11 +18,12 @@ class Cache:
     def __init__(self, settings: CacheSettings, ring: KeyRing) -> None:
         self._pool = pool(settings)
         self._client: Any = client(self._pool)
-        self.limits = ValkeyLimits(settings, self._pool, ring.purpose(limits.PURPOSE))
-        self.replay = ValkeyReplayMemory(self._client, ring.purpose(replay.PURPOSE))
+        self._line = Line()
+        self.limits = ValkeyLimits(settings, self._pool, self._line, ring.purpose(limits.PURPOSE))
+        self.replay = ValkeyReplayMemory(self._client, self._line, ring.purpose(replay.PURPOSE))
 
     async def ready(self) -> bool:
-        """Asked every second or so by the status page, it also marks a new memory's beginning."""
+        """Whoever asks also marks a new memory's beginning."""
         try:
             await self.replay.begin()
         except Unavailable:
@@ -31,7 +32,7 @@ class Cache:
 
     async def figures(self) -> dict[str, int]:
         """For monitoring: `used_memory`, `connected_clients`, `keys`, `evicted_keys`."""
-        with told_when_away():
+        with self._line.told_when_away():
             info = await self._client.info()
             keys = await self._client.dbsize()
         wanted = ("used_memory", "maxmemory", "connected_clients", "evicted_keys", "uptime_in_seconds")

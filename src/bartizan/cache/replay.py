@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from typing import Any
 
-from bartizan.cache.connection import told_when_away
+from bartizan.cache.connection import Line
 from bartizan.protocol.secrets import Ring, mac
 
 PURPOSE = "replay"
@@ -34,20 +34,21 @@ return 0
 
 
 class ValkeyReplayMemory:
-    def __init__(self, client: Any, ring: Ring) -> None:
+    def __init__(self, client: Any, line: Line, ring: Ring) -> None:
         self._client = client
+        self._line = line
         self._key = ring.newest[1]
         self._script = client.register_script(_FIRST_TIME)
 
     async def begin(self) -> None:
         """Marks the beginning, so that it lies at the server's start and not at the first value."""
-        with told_when_away():
+        with self._line.told_when_away():
             seconds, _ = await self._client.time()
             await self._client.set(_BEGAN, seconds, nx=True)
 
     async def first_time(self, kind: str, value: str, *, issued_at: int, ttl_seconds: int) -> bool:
         """`ttl_seconds` reaches at least to the end of the value's own life."""
         key = "bz:replay/" + urlsafe_b64encode(mac(self._key, kind.encode(), value.encode())).decode()
-        with told_when_away():
+        with self._line.told_when_away():
             answer = await self._script(keys=[key, _BEGAN], args=[issued_at, ttl_seconds, LEEWAY])
         return bool(answer == 1)
