@@ -15,15 +15,17 @@ from msgspec.structs import asdict
 
 from benchmarks import probe, table
 from benchmarks.figures import Result, Row
+from benchmarks.floor.process import upstream
 from benchmarks.options import Options, parse
 from benchmarks.processes import pss_bytes
+from benchmarks.product import free_port
 from benchmarks.profiling import Profiler
-from benchmarks.rows import ROWS
+from benchmarks.rows import ALONE, ROWS, demo
 from benchmarks.stage import Stage, set_up, workplace
 
 
 def main(words: Sequence[str]) -> int:
-    options = parse(words, list(ROWS))
+    options = parse(words, (*ALONE, *ROWS))
     worst = 0
     for number in range(options.runs):
         if options.runs > 1:
@@ -34,38 +36,67 @@ def main(words: Sequence[str]) -> int:
 
 def _run(options: Options) -> int:
     stem = table.stem()
-    machine = probe.machine()
-    with workplace() as directory:
-        stage, found = asyncio.run(set_up(options, Path(directory), "http://127.0.0.1:9"))
-        machine |= found | {"options": asdict(options)}
-        if options.profile:
-            table.RESULTS.mkdir(exist_ok=True)
-            stage.profiler = Profiler(table.RESULTS, stem)
-        try:
-            machine["pss_before_mb"] = _memory(stage)
-            results = [_measured(stage, name) for name in options.rows]
-            machine["pss_after_mb"] = _memory(stage)
-        finally:
-            stage.stop()
+    machine = probe.machine() | {"options": asdict(options)}
+    results = _alone(options)
+    if any(name in ROWS for name in options.rows):
+        results += _on_stage(options, machine, stem)
     machine["load_after"] = list(os.getloadavg())
     path = table.write(machine, results, stem)
-    print(_heading(machine, options))
+    print(table.heading(machine, options))
     print(table.as_table(results))
     print(f"Written to {path}")
-    if stage.profiler is not None:
-        print("\n".join(f"Profile: {one}" for one in stage.profiler.written))
     void = any(result.void for result in results)
     missed = any(result.met is False for result in results)
     return 1 if void or (options.strict and missed) else 0
 
 
+def _alone(options: Options) -> list[Result]:
+    """What of the demo's rows is wanted; they come of one start."""
+    wanted = [name for name in ALONE if name in options.rows]
+    if not wanted:
+        return []
+    _say(", ".join(wanted))
+    try:
+        return [result for result in demo.rows(options) if result.row.name in wanted]
+    except (RuntimeError, OSError) as wrong:
+        return [_void(name, wrong) for name in wanted]
+
+
+def _on_stage(options: Options, machine: dict[str, object], stem: str) -> list[Result]:
+    """The rows that share one running product and its data."""
+    port = free_port()
+    app = upstream(port)
+    try:
+        with workplace() as directory:
+            _say(f"{options.users:,} users, {options.clients:,} clients, {options.families:,} families")
+            stage, found = asyncio.run(set_up(options, Path(directory), f"http://127.0.0.1:{port}"))
+            machine |= found
+            if options.profile:
+                stage.profiler = Profiler(table.RESULTS, stem)
+            try:
+                machine["pss_before_mb"] = _memory(stage)
+                results = [_measured(stage, name) for name in options.rows if name in ROWS]
+                machine["pss_after_mb"] = _memory(stage)
+            finally:
+                stage.stop()
+            if stage.profiler is not None:
+                print("\n".join(f"Profile: {one}" for one in stage.profiler.written))
+            return results
+    finally:
+        app.stop()
+
+
 def _measured(stage: Stage, name: str) -> Result:
     """A row that fails is void, and the others go on."""
-    print(f"{name} …", file=sys.stderr, flush=True)
+    _say(name)
     try:
         return ROWS[name](stage)
     except (RuntimeError, OSError, ValueError) as wrong:
-        return Result(row=Row(name=name), void=f"{type(wrong).__name__}: {wrong}")
+        return _void(name, wrong)
+
+
+def _void(name: str, wrong: Exception) -> Result:
+    return Result(row=Row(name=name), void=f"{type(wrong).__name__}: {wrong}")
 
 
 def _memory(stage: Stage) -> dict[str, int]:
@@ -75,14 +106,8 @@ def _memory(stage: Stage) -> dict[str, int]:
     return found | {"all": round(pss_bytes([stage.site.supervisor]) / 1e6)}
 
 
-def _heading(machine: dict[str, object], options: Options) -> str:
-    return (
-        f"{machine['cpu']}, {machine['cores']} cores, load before {machine['load_before']};"
-        f" {machine['ecdsa_p256_signs_per_second']} ES256 signs/s,"
-        f" {machine['durable_commits_per_second']} durable commits/s one after the other;"
-        f" {options.connections} connections, {options.families:,} families, {options.users:,} users,"
-        f" {options.clients:,} clients, {options.seconds:g} s a row, workers: {options.workers}"
-    )
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Walker(Protocol):
         ...
 
     def next_request(self, answer: Answer) -> bytes | None:
-        """None: the answer is not what it should be."""
+        """None: the answer is not what it should be. Nothing: the errand is done."""
         ...
 
 
@@ -119,6 +119,7 @@ class Generator:
         self._tallies = [_Tally() for _ in groups]
         self._later: list[tuple[int, int, _Line, bytes]] = []  # a heap by the time at which they are due
         self._stopping = False
+        self._done = 0
         for group, tally in zip(groups, self._tallies, strict=True):
             for number, walker in enumerate(group.walkers):
                 self._connect(_Line(group.addresses[number % len(group.addresses)], walker, tally))
@@ -150,6 +151,8 @@ class Generator:
 
     def _until(self, end: int) -> None:
         while (now := time.perf_counter_ns()) < end:
+            if self._done == len(self._lines):
+                return
             due = end
             if self._later:
                 self._resume(now)
@@ -196,7 +199,9 @@ class Generator:
             request = line.walker.begin()
         elif line.walker.fresh:
             tally.latencies.append(now - line.begun)
-        if not self._stopping:
+        if not request:
+            self._done += 1
+        elif not self._stopping:
             self._go_on(line, request, now)
 
     def _go_on(self, line: _Line, request: bytes, now: int) -> None:

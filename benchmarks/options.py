@@ -19,6 +19,8 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int = 1
     runs: int = 1
     endings: int = 20  # of sessions, whose refusals are timed
+    growth: int = 256  # families of the row of that name
+    idle: float = 20.0  # seconds that nobody comes
     seed: int = 0
     floor: bool = True
     profile: bool = False
@@ -40,10 +42,10 @@ def parse(words: Sequence[str], known: Sequence[str]) -> Options:
     unknown = [name for name in found.rows if name not in known]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(known)}")
-    given = vars(found) | {"rows": tuple(found.rows) or tuple(known)}
+    given = vars(found) | {"rows": tuple(name for name in known if not found.rows or name in found.rows)}
     if given["seconds"] <= 0 or given["warm_up"] < 0:
         parser.error("a window needs time")
-    for name in ("connections", "families", "users", "clients", "workers", "runs", "endings"):
+    for name in ("connections", "families", "users", "clients", "workers", "runs", "endings", "growth"):
         if given[name] < 1:
             parser.error(f"--{name} must be at least 1")
     if given["families"] < 4 * given["connections"]:
@@ -61,5 +63,7 @@ _NUMBERS = {
     "workers": "processes of the auth server",
     "runs": "of the whole pass, each with the product started anew",
     "endings": "sessions ended and timed",
+    "growth": "families that the growth row rotates 50 times each",
+    "idle": "seconds that the idle row waits",
     "seed": "of what is drawn at random",
 }

@@ -13,6 +13,7 @@ _LAG_SECONDS = 20.0
 
 class Profiler:
     def __init__(self, directory: Path, stem: str) -> None:
+        directory.mkdir(exist_ok=True)
         self._directory = directory
         self._stem = stem
         self._name = ""
@@ -26,6 +27,8 @@ class Profiler:
         """On the first of them. It stops by itself, after the window."""
         out = self._directory / f"{self._stem}-{self._name}.collapsed"
         program = Path(sys.executable).with_name("py-spy")
+        if not program.exists():
+            raise RuntimeError("py-spy is not installed: put it into the virtual environment with pip")
         self._running = subprocess.Popen(
             [
                 str(program), "record", "--pid", str(pids[0]), "--format", "raw", "--native", "--rate", str(_RATE),

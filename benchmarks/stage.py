@@ -89,15 +89,13 @@ class Stage:
         clock = self.clock(servers, gateway)
         if self.profiler is not None:
             self.profiler.arm(name)
-        loads = Generator(groups).run(
-            warm_up=self.options.warm_up,
-            seconds=seconds or self.options.seconds,
-            opened=self._opened(clock),
-            closed=clock.read,
-        )
+        loads = self.generate(groups, clock, warm_up=self.options.warm_up, seconds=seconds or self.options.seconds)
         if self.profiler is not None:
             self.profiler.finish()
         return loads, clock.cost()
+
+    def generate(self, groups: Sequence[Group], clock: Clock, *, warm_up: float, seconds: float) -> list[Load]:
+        return Generator(groups).run(warm_up=warm_up, seconds=seconds, opened=self._opened(clock), closed=clock.read)
 
     def clock(self, servers: Sequence[int], gateway: Sequence[int] = ()) -> Clock:
         return Clock(list(servers), self.site.pids("database"), list(gateway))

@@ -9,9 +9,22 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.figures import Result
+from benchmarks.options import Options
 
 RESULTS = Path(__file__).parent / "results"
 _HEADS = ("row", "req/s", "p50 ms", "p99 ms", "CPU ms", "server", "database", "floor", "bar", "bad", "")
+
+
+def heading(machine: dict[str, object], options: Options) -> str:
+    """What the figures hang on."""
+    probed = f"{machine['ecdsa_p256_signs_per_second']} ES256 signs/s"
+    if "durable_commits_per_second" in machine:
+        probed += f", {machine['durable_commits_per_second']} durable commits/s one after the other"
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores, load before {machine['load_before']}; {probed};"
+        f" {options.connections} connections, {options.families:,} families, {options.users:,} users,"
+        f" {options.clients:,} clients, {options.seconds:g} s a row, workers: {options.workers}"
+    )
 
 
 def as_table(results: Sequence[Result]) -> str:

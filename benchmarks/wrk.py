@@ -59,7 +59,9 @@ def run(
     if program is None:
         raise RuntimeError("wrk is not installed: it is a package of Debian's")
     words = [program, "--latency", "-t", "1", "-c", str(connections)]
-    words += [word for name, value in headers.items() for word in ("-H", f"{name}: {value}")]
+    # Its script looks for "Host" in that very spelling before it adds one of its own.
+    named = {("Host" if name == "host" else name): value for name, value in headers.items()}
+    words += [word for name, value in named.items() for word in ("-H", f"{name}: {value}")]
     if warm_up:
         _once(words, max(1, round(warm_up)), url)
     opened()

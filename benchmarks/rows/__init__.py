@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Result
-from benchmarks.rows import bff, code_flow, fixed, refresh, signin
+from benchmarks.rows import bff, code_flow, ended, fixed, gateway, guards, refresh, signin, storage
 from benchmarks.stage import Stage
+
+ALONE = ("ready_first", "idle", "ready_warm")  # of the demo, before the stage is set (`rows.demo`)
 
 ROWS: dict[str, Callable[[Stage], Result]] = {
     "refresh": refresh.refresh,
@@ -22,4 +24,11 @@ ROWS: dict[str, Callable[[Stage], Result]] = {
     "sign_in": signin.sign_in,
     "sign_in_herd": signin.sign_in_herd,
     "bff_refresh": bff.bff_refresh,
+    "gateway": gateway.gateway,
+    "guard_warm": guards.guard_warm,
+    "guard_cold": guards.guard_cold,
+    "guard_asgi_warm": guards.guard_asgi_warm,
+    "ended_lag": ended.ended_lag,
+    "hot_share": storage.hot_share,
+    "growth": storage.growth,
 }

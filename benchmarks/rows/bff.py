@@ -38,9 +38,12 @@ class Browser:
             csrf.HEADER.lower(): self._csrf,
         }
 
+    def headers(self) -> dict[str, str]:
+        """Of a request by the page's own script."""
+        return self._headers | {"cookie": "; ".join(f"{name}={value}" for name, value in self._jar.items())}
+
     def begin(self) -> bytes:
-        cookie = "; ".join(f"{name}={value}" for name, value in self._jar.items())
-        return request("POST", "/bff/refresh", self._headers | {"cookie": cookie})
+        return request("POST", "/bff/refresh", self.headers())
 
     def next_request(self, answer: Answer) -> bytes | None:
         given = answer.cookies()
@@ -48,9 +51,6 @@ class Browser:
             return None
         self._jar |= given
         return self.begin()
-
-    def access_cookie(self) -> str:
-        return self._jar[self._names.at]
 
 
 def bff_refresh(stage: Stage) -> Result:

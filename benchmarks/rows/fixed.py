@@ -43,7 +43,8 @@ def introspection(stage: Stage) -> Result:
     """Of a person's living access token, by the client that holds it. `active` is looked for in every body."""
     walkers = []
     for _ in range(stage.options.connections):
-        client, token = access_token(stage, openid=False)
+        family, token = access_token(stage, openid=False)
+        client = stage.cast.client_of(family)
         sent = request("POST", "/introspect", as_client(stage, client), form({"token": token.decode()}))
         walkers.append(Same(sent, b'"active":true'))
     result = stage.product("introspection", walkers, 0.25)
@@ -87,13 +88,13 @@ def as_client(stage: Stage, client: int) -> dict[str, str]:
 
 
 def access_token(stage: Stage, *, openid: bool) -> tuple[int, bytes]:
-    """Of a family that was just rotated by the product itself; and whose it is."""
+    """A family, and its access token: of a rotation just now, by the product itself."""
     chain = Chain(stage, openid=openid)
     answer = ask(stage.auth_door, chain.begin())
     token = answer.text(b"access_token")
     if token is None or chain.next_request(answer) is None:
         raise RuntimeError(f"no access token to ask about: {answer.status} {answer.body[:200]!r}")
-    return stage.cast.client_of(chain.family), token
+    return chain.family, token
 
 
 def _floor_token(stage: Stage) -> bytes:

@@ -29,6 +29,10 @@ class Chain:
         self._head = self._made(len(token))
         return self._head + token.encode()
 
+    def again(self) -> bytes:
+        """The same family's, with the token that it holds now."""
+        return self._head + self._stage.deck.token(self.family).encode()
+
     def next_request(self, answer: Answer) -> bytes | None:
         token = answer.text(b"refresh_token") if answer.status == 200 else None
         if token is None:

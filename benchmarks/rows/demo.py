@@ -1,0 +1,61 @@
+"""The nine servers and the demo as a person starts them: how soon ready, how much they take while nobody comes.
+
+These rows have the machine to themselves: another copy beside would share its pages, and halve what they weigh.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.figures import Result, Row
+from benchmarks.options import Options
+from benchmarks.processes import cpu_seconds, pss_bytes
+from benchmarks.product import Site
+
+IDLE_MB, IDLE_CORE = 300, 0.01
+FIRST_SECONDS, WARM_SECONDS = 8.0, 2.0
+_SETTLE = 8.0  # what a start leaves to be done: the first purge, the first scrapes
+
+
+def rows(options: Options) -> list[Result]:
+    with tempfile.TemporaryDirectory(prefix="bz-bench-demo-") as directory:
+        site = Site(Path(directory), "--demo")
+        try:
+            first = site.start()
+            idle = _idle(site, options.idle)
+            site.stop()
+            warm = site.start()
+        finally:
+            site.stop()
+            site.forget()
+    return [_ready("ready_first", first, FIRST_SECONDS), idle, _ready("ready_warm", warm, WARM_SECONDS)]
+
+
+def _idle(site: Site, seconds: float) -> Result:
+    time.sleep(_SETTLE)
+    roots = [site.supervisor]
+    before, begun = cpu_seconds(roots), time.monotonic()
+    time.sleep(seconds)
+    core = (cpu_seconds(roots) - before) / (time.monotonic() - begun)
+    memory = pss_bytes(roots)
+    shares = {
+        row["name"]: round(row["pss_bytes"] / 1e6, 1) for row in [*site.status()["servers"], *site.status()["others"]]
+    }
+    return Result(
+        row=Row(name="idle", bar=IDLE_MB),
+        met=memory <= IDLE_MB * 1e6 and core < IDLE_CORE,
+        beside={
+            "pss_mb": round(memory / 1e6, 1), "core": round(core, 4), "seconds": seconds, "pss_mb_by_server": shares,
+            "said": f"{memory / 1e6:.0f} MB PSS of {IDLE_MB}, {core:.2%} of a core of {IDLE_CORE:.0%}",
+        },
+    )  # fmt: skip
+
+
+def _ready(name: str, seconds: float, bar: float) -> Result:
+    return Result(
+        row=Row(name=name, p50_ms=round(seconds * 1000), p99_ms=round(seconds * 1000), bar=bar * 1000),
+        met=seconds <= bar,
+        beside={"said": f"{seconds:.2f} s of {bar:g} s"},
+    )
