@@ -12,6 +12,8 @@ from bartizan.protocol.secrets import KeyRing
 
 def rows(settings: AuthSettings, store: Store, ring: KeyRing, clock: Clock, chance: Chance) -> tuple[JobRow, ...]:
     async def rotate(job: Job) -> None:
+        async with store.transaction() as records:
+            await records.ended.relieve()  # what two endings at once did not see of each other
         await keys.rotate(settings, store, ring, clock, chance)
 
     return (JobRow(kind="keys.rotate", run=rotate, every=60, seconds=30),)

@@ -1,4 +1,8 @@
-"""Signing keys (design §6): sealed at rest, published before use, kept until the last token of theirs dies."""
+"""Signing keys (design §6): sealed at rest, published before use, kept until the last token of theirs dies.
+
+The next key is always published, long before its time. So it may sign from one moment to the next, when the key that
+signs is withdrawn because it leaked or because too much has ended to be listed (flows §7): every reader has it already.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ from msgspec import Struct
 from bartizan.auth.ports import Chance, Clock
 from bartizan.auth.settings import AuthSettings
 from bartizan.model.event import Event
-from bartizan.model.keys import StoredKey
+from bartizan.model.keys import REREAD_SECONDS, StoredKey
 from bartizan.model.store import Records, Store
 from bartizan.protocol import jose
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import NONCE_BYTES, KeyRing, Ring, seal, unseal
 
 PURPOSE = "signing"  # of the key ring
-REFRESH_SECONDS = 1.0  # a withdrawn key is used no longer than this (F§7: two seconds everywhere)
+REFRESH_SECONDS = REREAD_SECONDS  # a withdrawn key is used no longer than this
 GRACE_SECONDS = 60  # beyond the longest token: clocks differ, answers travel
 
 _NEW: dict[str, Callable[[], ECKey | RSAKey | OKPKey]] = {
@@ -49,9 +53,12 @@ def generate(algorithm: str, ring: Ring, chance: Chance, *, now: datetime, activ
 
 
 def signing(keys: list[StoredKey], now: datetime) -> StoredKey | None:
-    """The newest that is active."""
-    ready = [key for key in keys if key.active_at <= now and key.retired_at is None]
-    return max(ready, key=lambda key: key.active_at, default=None)
+    """The newest that is active. If none is, the one that would be next: this clock is behind another's."""
+    living = [key for key in keys if key.retired_at is None]
+    ready = [key for key in living if key.active_at <= now]
+    if not ready:
+        return min(living, key=lambda key: key.active_at, default=None)
+    return max(ready, key=lambda key: key.active_at)
 
 
 def public_set(keys: list[StoredKey]) -> dict[str, list[dict[str, str]]]:
@@ -68,7 +75,7 @@ class _Held(Struct, frozen=True):
 
 
 class SigningKeys:
-    """The keys as this process holds them: read again once a second while they are used."""
+    """The keys as this process holds them: read again twice a second while they are used."""
 
     def __init__(self, settings: AuthSettings, store: Store, ring: KeyRing, clock: Clock, chance: Chance) -> None:
         self._settings = settings
@@ -90,8 +97,14 @@ class SigningKeys:
         return (await self._fresh()).jwks
 
     async def kids(self) -> tuple[str, ...]:
-        """What is published now; the feed says it, so that a withdrawn key is known of as fast as an ended session."""
         return (await self._fresh()).published
+
+    async def exact(self) -> tuple[jose.Signer, tuple[str, ...]]:
+        """Signer and kids as the database has them at this moment: what the feed says, no reader may hear undone."""
+        async with self._reading:
+            held = await self._read()
+            self._held, self._read_at = held, self._clock()
+        return held.signer, held.published
 
     async def _fresh(self) -> _Held:
         """Call it before a transaction is opened: it may take a connection of its own."""
@@ -151,21 +164,31 @@ async def ensure(settings: AuthSettings, store: Store, ring: Ring, clock: Clock,
 class Plan(Struct, frozen=True):
     """What a rotation does now."""
 
-    add: bool = False
+    add: datetime | None = None  # publish another, which signs from then on
+    start: tuple[str, datetime] | None = None  # the one published ahead signs earlier than it was to
     retire: tuple[str, ...] = ()
 
 
-def plan(keys: list[StoredKey], now: datetime, *, rotation_seconds: int, force: bool = False) -> Plan:
-    """Pure. Publish the next when the current is old; retire what an active newer one has replaced."""
+def plan(
+    keys: list[StoredKey], now: datetime, *, rotation_seconds: int, ahead_seconds: int, force: bool = False
+) -> Plan:
+    """Pure. The next one is always published; it signs when the current one is old, or soon if it is forced, but never
+    before all can know it. What an active newer one has replaced retires."""
     current = signing(keys, now)
     if current is None:
-        return Plan(add=not any(key.active_at > now for key in keys))
+        return Plan(add=now)
     replaced = tuple(
         key.kid for key in keys if key.retired_at is None and key.active_at <= now and key.kid != current.kid
     )
-    waiting = any(key.active_at > now for key in keys)
-    old = (now - current.active_at).total_seconds() >= rotation_seconds
-    return Plan(add=(old or force) and not waiting, retire=replaced)
+    ahead = timedelta(seconds=ahead_seconds)
+    due = now if force else current.active_at + timedelta(seconds=rotation_seconds)
+    waiting = [key for key in keys if key.retired_at is None and key.active_at > now and key.kid != current.kid]
+    if not waiting:
+        return Plan(add=max(due, now + ahead), retire=replaced)
+    following = min(waiting, key=lambda key: key.active_at)
+    due = max(due, following.created_at + ahead)
+    earlier = (following.kid, due) if due < following.active_at else None
+    return Plan(start=earlier, retire=replaced)
 
 
 async def rotate(
@@ -177,12 +200,18 @@ async def rotate(
         if not await records.keys.lock_rotation():
             return Plan()
         now = clock()
-        stored = await records.keys.published()
-        steps = plan(stored, now, rotation_seconds=settings.key_rotation_seconds, force=force)
-        if steps.add:
-            ahead = 0 if signing(stored, now) is None else settings.key_publish_ahead_seconds
-            active_at = now + timedelta(seconds=ahead)
-            await records.keys.add(generate(settings.signing_algorithm, ring, chance, now=now, active_at=active_at))
+        steps = plan(
+            await records.keys.published(),
+            now,
+            rotation_seconds=settings.key_rotation_seconds,
+            ahead_seconds=settings.key_publish_ahead_seconds,
+            force=force,
+        )
+        if steps.add is not None:
+            await records.keys.add(generate(settings.signing_algorithm, ring, chance, now=now, active_at=steps.add))
+        if steps.start is not None:
+            kid, at = steps.start
+            await records.keys.start(kid, active_at=at)
         for kid in steps.retire:
             await _retire(records, kid, now, settings)
     return steps
@@ -198,7 +227,7 @@ async def _retire(records: Records, kid: str, now: datetime, settings: AuthSetti
 async def withdraw(
     settings: AuthSettings, store: Store, key_ring: KeyRing, clock: Clock, chance: Chance, kid: str
 ) -> bool:
-    """A key that leaked: gone at once with all it signed; a new one signs. False when it is not published."""
+    """A key that leaked: gone at once with all it signed; the next one signs. False when it is not published."""
     ring = key_ring.purpose(PURPOSE)
     async with store.transaction() as records:
         if not await records.keys.lock_rotation():
@@ -208,7 +237,10 @@ async def withdraw(
             return False
         now = clock()
         await records.keys.remove(kid)
-        if signing([key for key in stored if key.kid != kid], now) is None:
+        following = signing([key for key in stored if key.kid != kid], now)
+        if following is None:
             await records.keys.add(generate(settings.signing_algorithm, ring, chance, now=now, active_at=now))
+        elif following.active_at > now:
+            await records.keys.start(following.kid, active_at=now)
         await records.events.record(Event(code="key.withdrawn", detail={"kid": kid}))
     return True

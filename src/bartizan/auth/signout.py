@@ -44,14 +44,14 @@ async def read(parameters: Parameters, session: Session | None, ports: AuthPorts
 
 
 async def _hint(records: Records, token: str | None, ports: AuthPorts, settings: AuthSettings) -> logout.Hint | None:
-    """A hint that does not hold proves nothing, and is no fault: its key may have been rotated away."""
+    """A hint that does not hold proves nothing, and is no fault: its key may have leaked, or be long gone."""
     if token is None:
         return None
-    published = jose.key_set(keys.public_set(await records.keys.published()))
+    trusted = jose.key_set(keys.public_set(await records.keys.trusted()))
     try:
         claims = jose.verify(
             token,
-            published,
+            trusted,
             algorithms=tuple(jose.ALGORITHMS),
             typ=id_token.TYP,
             issuer=settings.issuer,

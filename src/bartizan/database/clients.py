@@ -51,12 +51,12 @@ class PostgresClients:
                 "UPDATE clients SET disabled = $2 WHERE id = $1 AND disabled <> $2 RETURNING true", client_id, disabled
             )
             if disabled:
-                await ending.end_families(self._within, ending.OF_CLIENT, "client.disabled", client_id)
+                await ending.end_many_families(self._within, ending.OF_CLIENT, "client.disabled", client_id)
         return changed is not None
 
     async def delete(self, client_id: str) -> bool:
         async with self._connection.transaction():
-            await ending.end_families(self._within, ending.OF_CLIENT, "client.deleted", client_id)
+            await ending.end_many_families(self._within, ending.OF_CLIENT, "client.deleted", client_id)
             for statement in (
                 "DELETE FROM codes WHERE client_id = $1",
                 "DELETE FROM pushed WHERE client_id = $1",

@@ -1,15 +1,40 @@
-"""The list of the ended (flows §7). The cursor is the database's second: readers overlap by 60 s."""
+"""The list of the ended (flows §7), and ending many at once. The cursor is the database's second: readers overlap by
+60 s."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from bartizan.database.ending import list_ended
+from bartizan.database import ending, switching
+from bartizan.database.ending import end_many_sessions, list_ended
 from bartizan.database.within import Within
-from bartizan.model.ended import EndedPage
+from bartizan.model.ended import EndedMany, EndedPage, Many
 
 # A transaction that began earlier may commit later than one already read; none lives longer than this.
 OVERLAP_SECONDS = 60
+
+# An operator's statement may take longer than a request's; 100,000 sessions take about one second.
+MANY_SECONDS = 120
+
+_SESSIONS = """
+    ($2::timestamptz IS NULL OR created_at < $2) AND ($3::uuid IS NULL OR user_id <> $3)
+    AND ($4::uuid IS NULL OR id <> $4)
+"""
+# Without a time: what hangs on any session. None is looked up: that would be a third of the whole.
+_OF_ALL = """
+    created_at <= now() AND ($3::uuid IS NULL OR user_id <> $3) AND session_id IS DISTINCT FROM $4::uuid
+    AND ($5 OR session_id IS NOT NULL)
+"""
+# With one: what hangs on a session that has ended, by this or before, however young it is itself.
+_WITH_SESSIONS = "families LEFT JOIN sessions ON sessions.id = families.session_id"
+_OF_OLDER = """
+    (sessions.ended_at IS NOT NULL OR ($5 AND families.session_id IS NULL AND families.created_at < $6))
+    AND ($3::uuid IS NULL OR families.user_id <> $3) AND families.session_id IS DISTINCT FROM $4::uuid
+"""
+_OF_CLIENT = """
+    client_id = $5 AND ($3::uuid IS NULL OR user_id <> $3) AND session_id IS DISTINCT FROM $4::uuid
+    AND ($6::timestamptz IS NULL OR created_at < $6)
+"""
 
 
 class PostgresEnded:
@@ -20,10 +45,15 @@ class PostgresEnded:
         await list_ended(self._within, [gid])
 
     async def contains(self, gid: UUID) -> bool:
+        """A family's own word counts beside the list, on which not all that ended stands."""
         found = await self._within.connection.fetchval(
-            "SELECT true FROM ended WHERE gid = $1 AND until > clock_timestamp()", gid
+            """
+            SELECT EXISTS (SELECT FROM ended WHERE gid = $1 AND until > clock_timestamp())
+                OR EXISTS (SELECT FROM families WHERE id = $1 AND ended_at IS NOT NULL)
+            """,
+            gid,
         )
-        return found is not None
+        return bool(found)
 
     async def after(self, cursor: int) -> EndedPage:
         row = await self._within.connection.fetchrow(
@@ -37,3 +67,41 @@ class PostgresEnded:
         )
         assert row is not None, "an aggregate gives a row"
         return EndedPage(gids=tuple(str(gid) for gid in row["gids"]), cursor=row["now"], now=row["now"])
+
+    async def end_many(self, which: Many, reason: str) -> EndedMany:
+        async with self._within.connection.transaction():
+            await self._within.connection.execute(f"SET LOCAL statement_timeout = '{MANY_SECONDS}s'")
+            if which.client_id is not None:
+                await self._spend_codes(which.client_id, which.but_user)
+                sessions, gone = 0, await self._families(_OF_CLIENT, which, reason, which.client_id, which.before)
+            else:
+                sessions = await end_many_sessions(
+                    self._within, _SESSIONS, reason, which.before, which.but_user, which.but_session,
+                    seconds=MANY_SECONDS,
+                )  # fmt: skip
+                if which.before is None:
+                    gone = await self._families(_OF_ALL, which, reason, which.offline)
+                else:
+                    gone = await self._families(
+                        _OF_OLDER, which, reason, which.offline, which.before, source=_WITH_SESSIONS
+                    )
+        return EndedMany(sessions=sessions, families=gone.number, withdrawn=gone.withdrawn)
+
+    async def _families(
+        self, chosen: str, which: Many, reason: str, *more: object, source: str = "families"
+    ) -> ending.Gone:
+        return await ending.end_many_families(
+            self._within, chosen, reason, which.but_user, which.but_session, *more, source=source, seconds=MANY_SECONDS
+        )
+
+    async def _spend_codes(self, client_id: str, but_user: UUID | None) -> None:
+        """A code that the client holds must not buy anew what has just ended; a minute later none could."""
+        await self._within.connection.execute(
+            "DELETE FROM codes WHERE client_id = $1 AND spent_at IS NULL AND ($2::uuid IS NULL OR user_id <> $2)",
+            client_id,
+            but_user,
+        )
+
+    async def relieve(self) -> tuple[str, ...]:
+        async with self._within.connection.transaction():
+            return await switching.relieve(self._within)

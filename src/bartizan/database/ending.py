@@ -1,10 +1,23 @@
-"""Flows §7: what is ended is listed in the statement that ends it, whoever ends it and why."""
+"""Flows §7: what is ended is listed in the statement that ends it, whoever ends it and why.
+
+Unless it is too much to list: then the keys that signed its tokens are withdrawn (`switching.py`), in the same
+transaction. So either all of it is there or nothing is, whoever dies in between.
+
+Sessions are locked before families wherever both are, and each in id order: no two endings wait for each other.
+"""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from msgspec import Struct
+
+from bartizan.database import switching
 from bartizan.database.within import Within
+from bartizan.model.ended import MOST_LISTED
+
+# So many may be too many beside others that end at this moment, which the statement does not see: counted in turn.
+_COUNTED_AGAIN = 1_000
 
 _LIST = """
     INSERT INTO ended (gid, at, until)
@@ -12,44 +25,90 @@ _LIST = """
     ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
 """
 
-# Locked in id order first, so that two endings of overlapping families cannot wait for each other.
-_END = """
+_END = f"""
     WITH these AS MATERIALIZED (
-        SELECT id FROM families WHERE {which} AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+        SELECT families.id FROM {{source}} WHERE {{which}} AND families.ended_at IS NULL
+        ORDER BY families.id FOR NO KEY UPDATE OF families
     ), gone AS (
         UPDATE families SET ended_at = now(), ended_reason = $2 FROM these
         WHERE families.id = these.id AND families.ended_at IS NULL
         RETURNING families.id
+    ), room AS MATERIALIZED (
+        SELECT (SELECT count(*) FROM gone) + ({switching.LISTED}) > {MOST_LISTED} AS exceeded
     ), listed AS (
         INSERT INTO ended (gid, at, until)
-        SELECT id, now(), now() + make_interval(secs => $1) FROM gone
+        SELECT id, now(), now() + make_interval(secs => $1) FROM gone WHERE NOT (SELECT exceeded FROM room)
         ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
     )
-    SELECT id FROM gone ORDER BY id
+    SELECT count(*) AS number, {{gids}} AS gids, (SELECT exceeded FROM room) AS exceeded FROM gone
 """
 
-FAMILY = _END.format(which="id = $3")
-SESSIONS = _END.format(which="session_id = ANY ($3)")
-OF_USER = _END.format(which="user_id = $3")
-OF_CLIENT = _END.format(which="client_id = $3")
-OF_USER_AT_CLIENT = _END.format(which="user_id = $3 AND client_id = $4")
+FAMILY = "families.id = $3"
+SESSIONS = "session_id = ANY ($3)"
+OF_USER = "user_id = $3"
+OF_CLIENT = "client_id = $3"
+OF_USER_AT_CLIENT = "user_id = $3 AND client_id = $4"
+
+_END_SESSIONS = """
+    WITH these AS MATERIALIZED (
+        SELECT id FROM sessions WHERE {which} AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE
+    )
+    UPDATE sessions SET ended_at = now(), ended_reason = $1 FROM these
+    WHERE sessions.id = these.id AND sessions.ended_at IS NULL
+"""
+
+
+class Gone(Struct, frozen=True):
+    number: int
+    gids: list[UUID]
+    withdrawn: tuple[str, ...]  # keys, where it was too much to list
 
 
 async def end_families(within: Within, which: str, reason: str, *chosen: object) -> list[UUID]:
     """Ends the living families that `which` (one of the above) names; gives their gids."""
-    rows = await within.connection.fetch(which, within.settings.ended_seconds, reason, *chosen)
-    return [row["id"] for row in rows]
+    statement = _END.format(source="families", which=which, gids="coalesce(array_agg(id ORDER BY id), '{}')")
+    return (await _end(within, statement, reason, chosen)).gids
+
+
+async def end_many_families(
+    within: Within, which: str, reason: str, *chosen: object, source: str = "families", seconds: float | None = None
+) -> Gone:
+    """The same where nobody wants the gids, as they may be a hundred thousand."""
+    return await _end(within, _END.format(source=source, which=which, gids="'{}'::uuid[]"), reason, chosen, seconds)
+
+
+async def _end(
+    within: Within, statement: str, reason: str, chosen: tuple[object, ...], seconds: float | None = None
+) -> Gone:
+    async with within.connection.transaction():
+        row = await within.connection.fetchrow(
+            statement, within.settings.ended_seconds, reason, *chosen, timeout=seconds
+        )
+        assert row is not None, "an aggregate gives a row"
+        withdrawn: tuple[str, ...] = ()
+        if row["number"] and row["exceeded"]:
+            withdrawn = await switching.change(within, row["number"])
+        elif row["number"] >= _COUNTED_AGAIN:
+            withdrawn = await switching.relieve(within)
+    return Gone(row["number"], list(row["gids"]), withdrawn)
 
 
 async def end_sessions(within: Within, session_ids: list[UUID], reason: str) -> list[UUID]:
     """Ends sessions and all families that hang on them; gives the gids."""
-    await within.connection.execute(
-        "UPDATE sessions SET ended_at = now(), ended_reason = $2 WHERE id = ANY ($1) AND ended_at IS NULL",
-        session_ids,
-        reason,
-    )
+    await within.connection.execute(_END_SESSIONS.format(which="id = ANY ($2)"), reason, session_ids)
     return await end_families(within, SESSIONS, reason, session_ids)
 
 
+async def end_many_sessions(within: Within, which: str, reason: str, *chosen: object, seconds: float) -> int:
+    """`which` counts its parameters from $2."""
+    done = await within.connection.execute(_END_SESSIONS.format(which=which), reason, *chosen, timeout=seconds)
+    return int(done.rpartition(" ")[2])
+
+
 async def list_ended(within: Within, gids: list[UUID]) -> None:
-    await within.connection.execute(_LIST, within.settings.ended_seconds, gids)
+    """What has no family: a client's own token, given back."""
+    async with within.connection.transaction():
+        await within.connection.execute(_LIST, within.settings.ended_seconds, gids)
+        listed: int = await within.connection.fetchval(switching.LISTED, within.settings.ended_seconds)
+        if listed > MOST_LISTED:
+            await switching.relieve(within)

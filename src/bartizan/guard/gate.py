@@ -97,7 +97,10 @@ class Gate:
 
     def alive(self, token: Token) -> bool:
         """For streams: may this token's answer go on? Unavailable is raised like at the door."""
-        return self._clock() < token.exp + jose.LEEWAY and token.gid not in self.source.current().ended
+        held = self.source.current()
+        if token.kid and token.kid not in held.keys.by_kid:
+            return False  # with its key all that it signed has ended, listed or not
+        return self._clock() < token.exp + jose.LEEWAY and token.gid not in held.ended
 
     def _read(self, text: str, held: Held, now: float, *, may_wait: bool) -> Token:
         cache = self._cache
@@ -129,4 +132,4 @@ class Gate:
             audience=resource.audience,
             now=int(now),
         )
-        return policy.token_of(claims)
+        return policy.token_of(claims, jose.kid_of(text))

@@ -4,8 +4,9 @@ One thread a process reads the feed, a long poll of at most 2 s. It starts at th
 from before a fork is dead in the workers. The first request fetches in line, within a second. A feed that was not
 confirmed for 10 s means 503: nothing fails open.
 
-The feed names the published keys. One that has left it is dropped in that moment, and one that is new is fetched at
-once, however lately a stranger's unknown `kid` had them fetched: a key that leaked is replaced within two seconds.
+The feed names the published keys. One that has left it is dropped in that moment and not taken back, whatever a JWKS
+says that lay in a cache or came from another node; one that is new is fetched at once, however lately a stranger's
+unknown `kid` had them fetched. So a key that leaked, or whose tokens ended by the thousand, is gone within two seconds.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from http.client import HTTPException
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
 from bartizan.guard import localhost
 from bartizan.guard.gate import Held
+from bartizan.model.ended import MOST_LISTED
 from bartizan.protocol import jose
 from bartizan.protocol.jose import InvalidToken, KeySet, UnknownKey
 from bartizan.protocol.refusal import Unavailable
@@ -34,6 +36,8 @@ _BREATH = 0.25  # between polls that are answered at once
 _KEYS_EVERY = 300.0  # a key is published well before it signs
 _KEYS_AGAIN = 5.0  # at most this often for a request's unknown kid: anybody can send one
 _ALL_EVERY = 600.0  # the whole list again, so that what has left it leaves us
+_SHRINK_EVERY = 30.0  # or this, while more is held than can be listed at a time: some of it has left the list
+_FORGOTTEN_AFTER = 10.0  # after a key has gone, the list goes that only its tokens needed
 _ANSWER_LIMIT = 4 * 1024 * 1024
 
 FEED_PATH = "/.well-known/bartizan/ended"
@@ -70,6 +74,8 @@ class Watch:
     def _reset(self) -> None:
         self._held = Held(KeySet({}), frozenset())
         self._published: frozenset[str] = frozenset()
+        self._fetched = self._held.keys  # as the JWKS had them
+        self._named: frozenset[str] | None = None  # what the feed last said is published
         self._cursor = 0
         self._seen = 0.0  # `iat` of the last confirmed feed
         self._keys_at = float("-inf")  # when they were read
@@ -157,49 +163,52 @@ class Watch:
         self._keys_tried = self._monotonic()
         document = json.loads(self._fetch(self._jwks_path, timeout))
         keys = jose.key_set(document if isinstance(document, dict) else {})
-        self._keys_at = self._monotonic()
+        self._keys_at, self._fetched = self._monotonic(), keys
         members = document["keys"]
         self._published = frozenset(str(member.get("kid")) for member in members if isinstance(member, dict))
         with self._swapping:
-            if keys.by_kid.keys() != self._held.keys.by_kid.keys():  # the same keys keep the cache of tokens
-                self._held = Held(keys, self._held.ended)
+            self._hold(self._held.ended)
 
     def _read_feed(self, timeout: float) -> None:
         started = self._monotonic()
-        whole = started - self._all_at > _ALL_EVERY
+        known = self._held.ended
+        assert isinstance(known, frozenset)
+        whole = started - self._all_at > (_SHRINK_EVERY if len(known) > MOST_LISTED else _ALL_EVERY)
         after = 0 if whole else self._cursor
         body = self._fetch(f"{FEED_PATH}?after={after}", timeout).decode("ascii", "replace").strip()
         try:
-            claims = self._verified(body)
+            claims = self._verified(body, self._held.keys)
         except UnknownKey as unknown:  # signed by a key that we have not seen published
             if not self._may_ask(unknown.kid):
                 raise
             self._read_keys_in_turn(timeout)
-            claims = self._verified(body)
+            claims = self._verified(body, self._fetched)
         gids, cursor, iat, kids = (claims.get(name) for name in ("gids", "cursor", "iat", "kids"))
         if not isinstance(gids, list) or not isinstance(cursor, int) or not isinstance(iat, int | float):
             raise InvalidToken("the feed has no gids or no cursor")
         ended = frozenset(gid for gid in gids if isinstance(gid, str))
-        known = self._held.ended
-        assert isinstance(known, frozenset)
         if not whole:
-            ended |= known
+            ended = known | ended if ended - known else known
         if cursor < after:  # the database went back: start over, and forget nothing until then
             self._all_at = float("-inf")
         elif whole:
             self._all_at = started
-        if ended != known:
-            with self._swapping:
-                self._held = Held(self._held.keys, ended)
+        named = frozenset(str(kid) for kid in kids) if isinstance(kids, list) else None
+        with self._swapping:  # both at one stroke: the list forgets what a withdrawn key refuses
+            if self._named is not None and named is not None and self._named - named:
+                # Soon the list forgets what that key alone could open, and so do we.
+                self._all_at = min(self._all_at, started - _ALL_EVERY + _FORGOTTEN_AFTER)
+            self._named = named
+            self._hold(ended)
         self._cursor = cursor
         self._seen = min(float(iat), self._clock())
-        if isinstance(kids, list):
-            self._follow(frozenset(str(kid) for kid in kids), timeout)
+        if named is not None and named != self._published and self._may_ask(" ".join(sorted(named))):
+            self._read_keys_in_turn(timeout)
 
-    def _verified(self, feed: str) -> jose.Claims:
+    def _verified(self, feed: str, keys: KeySet) -> jose.Claims:
         return jose.verify(
             feed,
-            self._held.keys,
+            keys,
             algorithms=tuple(jose.ALGORITHMS),
             typ="ended+jwt",
             issuer=self.issuer,
@@ -209,14 +218,14 @@ class Watch:
             limit=_ANSWER_LIMIT,
         )
 
-    def _follow(self, kids: frozenset[str], timeout: float) -> None:
-        """What is published now: a withdrawn key goes without a further question, a new one is fetched."""
-        with self._swapping:
-            kept = {kid: key for kid, key in self._held.keys.by_kid.items() if kid in kids}
-            if kept.keys() != self._held.keys.by_kid.keys():
-                self._held = Held(KeySet(kept), self._held.ended)
-        if kids != self._published and self._may_ask(" ".join(sorted(kids))):
-            self._read_keys_in_turn(timeout)
+    def _hold(self, ended: Container[str]) -> None:
+        """While swapping. Of all keys that were seen those which the feed names; the same keep the cache of tokens."""
+        held, keys = self._held, self._fetched.by_kid
+        if self._named is not None:
+            keys = {kid: key for kid, key in {**keys, **held.keys.by_kid}.items() if kid in self._named}
+        same = keys.keys() == held.keys.by_kid.keys()
+        if not same or (ended is not held.ended and ended != held.ended):
+            self._held = Held(held.keys if same else KeySet(keys), ended)
 
 
 class _Fetcher:

@@ -100,6 +100,7 @@ class Token(Struct, frozen=True, kw_only=True):
     exp: float
     csrf: str | None  # set: a cookie token
     claims: Mapping[str, Any]
+    kid: str = ""  # the key that signed it: withdrawn, it takes along what is still open
 
     def may(self, scope: str) -> bool:
         return scope in self.scopes
@@ -213,7 +214,7 @@ def invalid_token(resource: Resource, note: str) -> Denied:
     return _challenged(resource, 401, "invalid_token", "the access token is not valid", note)
 
 
-def token_of(claims: Mapping[str, Any]) -> Token:
+def token_of(claims: Mapping[str, Any], kid: str = "") -> Token:
     """The verified claims as a Token, or InvalidToken where one that we need is missing or of another type."""
     sub, client_id, scope, gid, csrf_claim = (claims.get(name) for name in ("sub", "client_id", "scope", "gid", "csrf"))
     for name, value in (("sub", sub), ("client_id", client_id), ("gid", gid)):
@@ -229,6 +230,7 @@ def token_of(claims: Mapping[str, Any]) -> Token:
         exp=claims["exp"],
         csrf=csrf_claim,
         claims=claims,
+        kid=kid,
     )
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Struct, field
+
+MOST_LISTED = 20_000  # what every reader can hold; more at once: a new key signs, and the old ones are withdrawn
 
 
 class EndedPage(Struct, frozen=True, kw_only=True):
@@ -14,13 +17,39 @@ class EndedPage(Struct, frozen=True, kw_only=True):
     now: int  # Unix seconds of the database
 
 
+class Many(Struct, frozen=True, kw_only=True):
+    """What an operator ends at once. Without a client: sign-on sessions, and the families that hang on them."""
+
+    client_id: str | None = None  # only what this app has: nobody is signed out of anything else
+    before: datetime | None = None  # only what began earlier
+    but_user: UUID | None = None  # not this person's
+    but_session: UUID | None = None  # not this one: who ends all others from the console stays
+    offline: bool = False  # also what hangs on a consent and outlives every sign-out (`offline_access`)
+
+
+class EndedMany(Struct, frozen=True, kw_only=True):
+    sessions: int
+    families: int
+    withdrawn: tuple[str, ...] = field(default=())  # keys that signed until now, if there were too many to list
+
+
 class Ended(Protocol):
     async def add(self, gid: UUID) -> None:
         """Kept for the longest access lifetime + 60 s."""
         ...
 
-    async def contains(self, gid: UUID) -> bool: ...
+    async def contains(self, gid: UUID) -> bool:
+        """Ended, listed or not: asked of the truth, not of the list."""
+        ...
 
     async def after(self, cursor: int) -> EndedPage:
         """Entries after `cursor`, overlapping by 60 s so that late commits are not skipped. 0: all."""
+        ...
+
+    async def end_many(self, which: Many, reason: str) -> EndedMany:
+        """All in one transaction, and with it the change of the key where the list cannot hold them."""
+        ...
+
+    async def relieve(self) -> tuple[str, ...]:
+        """Changes the key if more is listed than readers can hold; gives the keys withdrawn. Idempotent."""
         ...

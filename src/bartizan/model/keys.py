@@ -7,6 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+REREAD_SECONDS = 0.5  # whoever signs looks so often which key signs; so long a replaced one is still published
+
 
 class StoredKey(Struct, frozen=True, kw_only=True):
     kid: str
@@ -24,9 +26,19 @@ class Keys(Protocol):
         """All not removed at the database's now(), newest `active_at` first."""
         ...
 
+    async def trusted(self) -> list[StoredKey]:
+        """These, and those removed in good order: what they signed long ago still proves something. No leaked one."""
+        ...
+
     async def add(self, key: StoredKey) -> None: ...
 
-    async def retire(self, kid: str, *, remove_at: datetime) -> None: ...
+    async def start(self, kid: str, *, active_at: datetime) -> None:
+        """One published ahead signs from then on; never later than it was to."""
+        ...
+
+    async def retire(self, kid: str, *, remove_at: datetime) -> None:
+        """Published until then, if it is not to go earlier."""
+        ...
 
     async def remove(self, kid: str) -> None:
         """Withdrawn at once."""

@@ -220,6 +220,11 @@ def verify(
     return claims
 
 
+def kid_of(token: str) -> str:
+    """Which key signed it, of a token that has been verified."""
+    return str(_json_object(from_base64url(token.partition(".")[0]), "header")["kid"])
+
+
 def _split(token: str, limit: int) -> tuple[bytes, bytes, bytes, bytes]:
     if len(token) > limit:
         raise InvalidToken("too long")

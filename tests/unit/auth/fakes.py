@@ -214,6 +214,17 @@ class FakeKeys(_Part):
         keys = [key for key in self.tables.keys.values() if key.removed_at is None or key.removed_at > self.clock()]
         return sorted(keys, key=lambda key: key.active_at, reverse=True)
 
+    async def trusted(self) -> list[StoredKey]:
+        return [
+            key
+            for key in self.tables.keys.values()
+            if key.removed_at is None or key.retired_at is None or key.removed_at > key.retired_at
+        ]
+
+    async def start(self, kid: str, *, active_at: datetime) -> None:
+        key = self.tables.keys[kid]
+        self.tables.keys[kid] = msgspec.structs.replace(key, active_at=min(key.active_at, active_at))
+
     async def add(self, key: StoredKey) -> None:
         self.tables.keys[key.kid] = key
 
@@ -222,7 +233,10 @@ class FakeKeys(_Part):
         self.tables.keys[kid] = msgspec.structs.replace(key, retired_at=self.clock(), removed_at=remove_at)
 
     async def remove(self, kid: str) -> None:
-        self.tables.keys[kid] = msgspec.structs.replace(self.tables.keys[kid], removed_at=self.clock(), sealed=b"")
+        now = self.clock()
+        self.tables.keys[kid] = msgspec.structs.replace(
+            self.tables.keys[kid], retired_at=now, removed_at=now, sealed=b""
+        )
 
     async def lock_rotation(self) -> bool:
         return True
@@ -397,6 +411,9 @@ class FakeHealth:
 
 
 class FakePasswords:
+    def full(self) -> int:
+        return 0
+
     async def hash(self, password: str) -> str:
         return f"hash of {password}"
 

@@ -7,7 +7,7 @@ import json
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -149,13 +149,17 @@ def test_the_feed_refuses_what_is_no_cursor(house: House, after: str) -> None:
     assert house.call("GET", f"/.well-known/bartizan/ended?after={after}").status == 400
 
 
+def at(seconds: int) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
 def stored(kid: str, active: int, **times: int) -> StoredKey:
     return StoredKey(
         kid=kid,
         algorithm="ES256",
         public_jwk={},
         sealed=b"",
-        created_at=START,
+        created_at=START + timedelta(seconds=times.get("created", 0)),
         active_at=START + timedelta(seconds=active),
         retired_at=START + timedelta(seconds=times["retired"]) if "retired" in times else None,
         removed_at=None,
@@ -165,18 +169,28 @@ def stored(kid: str, active: int, **times: int) -> StoredKey:
 @pytest.mark.parametrize(
     ("held", "now", "force", "expected"),
     [
-        ([], 0, False, keys.Plan(add=True)),
-        ([stored("a", 0)], 50, False, keys.Plan()),
-        ([stored("a", 0)], 100, False, keys.Plan(add=True)),
-        ([stored("a", 0)], 1, True, keys.Plan(add=True)),
-        ([stored("a", 0), stored("b", 110)], 105, False, keys.Plan()),
-        ([stored("a", 0), stored("b", 110)], 105, True, keys.Plan()),
-        ([stored("a", 0), stored("b", 110)], 110, False, keys.Plan(retire=("a",))),
-        ([stored("a", 0, retired=110), stored("b", 110)], 120, False, keys.Plan()),
+        ([], 5, False, keys.Plan(add=at(5))),
+        ([stored("a", 0)], 50, False, keys.Plan(add=at(100))),  # the next is published as soon as one signs
+        ([stored("a", 0)], 98, False, keys.Plan(add=at(108))),  # but never used before all can know it
+        ([stored("a", 0)], 1, True, keys.Plan(add=at(11))),
+        ([stored("a", 0), stored("b", 100)], 50, False, keys.Plan()),
+        ([stored("a", 0), stored("b", 100)], 50, True, keys.Plan(start=("b", at(50)))),
+        ([stored("a", 0), stored("b", 100, created=45)], 50, True, keys.Plan(start=("b", at(55)))),
+        ([stored("a", 0), stored("b", 55, created=45)], 50, True, keys.Plan()),  # forced twice
+        ([stored("a", 0), stored("b", 900)], 50, False, keys.Plan(start=("b", at(100)))),  # the file says: more often
+        ([stored("a", 0), stored("b", 100)], 100, False, keys.Plan(add=at(200), retire=("a",))),
+        ([stored("a", 0, retired=100), stored("b", 100), stored("c", 200)], 120, False, keys.Plan()),
+        ([stored("b", 100)], 50, False, keys.Plan(add=at(200))),  # this clock is behind the one that started b
     ],
 )
 def test_rotation_as_a_table(held: list[StoredKey], now: int, force: bool, expected: keys.Plan) -> None:
-    assert keys.plan(held, START + timedelta(seconds=now), rotation_seconds=100, force=force) == expected
+    assert keys.plan(held, at(now), rotation_seconds=100, ahead_seconds=10, force=force) == expected
+
+
+def test_a_clock_that_is_behind_signs_with_what_there_is() -> None:
+    assert keys.signing([stored("next", 200), stored("started", 100)], at(50)) == stored("started", 100)
+    assert keys.signing([stored("next", 200), stored("gone", 0, retired=40)], at(50)) == stored("next", 200)
+    assert keys.signing([stored("gone", 0, retired=40)], at(50)) is None
 
 
 def rotate(house: House, *, force: bool = False) -> keys.Plan:
@@ -195,11 +209,11 @@ def test_a_key_is_published_before_use_and_kept_until_its_last_token_died(house:
     old = kid_of(house.tokens()["access_token"])
     rotate(house, force=True)
     assert len(house.tables.keys) == 2
-    house.later(keys.REFRESH_SECONDS)  # a process reads its keys again once a second
+    house.later(keys.REFRESH_SECONDS)  # a process reads its keys again twice a second
     assert kid_of(house.tokens()["access_token"]) == old, "the next key waits until everybody can know it"
     assert len(list(house.call("GET", "/jwks").json["keys"])) == 2  # type: ignore[call-overload]  # a JSON list
     house.later(SETTINGS.key_publish_ahead_seconds)
-    assert rotate(house) == keys.Plan(retire=(old,))
+    assert rotate(house).retire == (old,)
     token = str(house.tokens()["access_token"])
     assert kid_of(token) != old
     assert old in house.call("GET", "/jwks").text

@@ -4,7 +4,8 @@ A reader waits here until something new has ended, but not for long. All who wai
 database, four times a second; when nobody waits, nobody looks. Pages overlap by 60 s and the cursor is the database's
 second, so what is new to a reader is: a gid that this process first saw in the second of the reader's cursor or later.
 The feed also names the published keys, so that a key withdrawn ends all that it signed by the same path; a change of
-these is new in the same way, also to a reader that was not waiting when it came.
+these is new in the same way, also to a reader that was not waiting when it came. They are read for each answer, not
+taken from what this process holds: no reader may be told of a key again that another process told it is gone.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Ended:
             after = 0  # the database went back to before this cursor: tell all there is
         if after:
             await self._watch.until_new(after)
-        signer, kids = await self._server.keys.signer(), await self._server.keys.kids()
+        signer, kids = await self._server.keys.exact()
         async with self._server.ports.store.reading() as records:
             page = await records.ended.after(after)
         claims = {
@@ -82,7 +83,7 @@ class Watch:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at < LOOK_EVERY:
                 return
-            kids = await self._server.keys.kids()
+            _, kids = await self._server.keys.exact()
             async with self._server.ports.store.reading() as records:
                 page = await records.ended.after(self._cursor)
             self._looked_at = now
