@@ -21,6 +21,7 @@ from bartizan.protocol import jose, secrets
 from bartizan.protocol.refusal import Unavailable
 
 _KEYS_AGAIN_AFTER = 10.0  # seconds: how often an unknown `kid` may make us ask
+_KEYS_OLD_AFTER = 1.0  # how often a token that the gateway refused may
 ALGORITHMS = ("ES256", "RS256", "EdDSA")
 _FORM = "application/x-www-form-urlencoded"
 _Answer = TypeVar("_Answer")
@@ -132,6 +133,17 @@ class AuthServer:
             return 0
         expires = claims.get("exp")
         return max(0, int(expires) - now) if isinstance(expires, int | float) else 0
+
+    async def key_gone(self, access_token: str) -> bool:
+        """Whether what signed it is no longer published. Told by nobody, so asked: at most once a second."""
+        try:
+            kid = jose.kid_of(access_token)
+        except (jose.InvalidToken, ValueError, KeyError):
+            return False
+        keys = self._keys
+        if keys is None or (kid in keys.by_kid and time.monotonic() - self._keys_at > _KEYS_OLD_AFTER):
+            keys = await self._fetch_keys()
+        return kid not in keys.by_kid
 
     async def _verified(self, token: str, *, typ: str, audience: str | None) -> jose.Claims:
         keys = self._keys or await self._fetch_keys()

@@ -88,6 +88,10 @@ class Bff:
             return 0
         return await self.auth.seconds_left(brought.access_token, self.now())
 
+    async def key_gone(self, brought: Brought) -> bool:
+        """The access cookie was signed by a key that has been withdrawn since (F§7)."""
+        return bool(brought.access_token) and await self.auth.key_gone(brought.access_token or "")
+
 
 def delete_login(name: str) -> str:
     return cookies.delete_cookie(name, same_site="Lax")

@@ -89,9 +89,11 @@ class Renew:
         valid = await self._bff.seconds_left(brought) > 0
         where = where_to(request.method, return_to)
         rounds = hop.been(where)
-        if valid and rounds < (_ROUNDS if hop.renewed else 1):
+        # Renewed a moment ago, and with its key that token went too: the next is of another key, so this is no loop.
+        gone = rounds < _ROUNDS and (hop.renewed or rounds > 0) and await self._bff.key_gone(brought)
+        if valid and not gone and rounds < (_ROUNDS if hop.renewed else 1):
             return self._back(request, return_to, hop.next(where, renewed=False), _HOP_SECONDS)
-        if hop.renewed:
+        if hop.renewed and not gone:
             return self._loop(request)
         # Not valid, or sent back with a valid one and here again: then it was ended, and only the auth server knows.
         rotated = await rotate(self._bff, request, brought.held) if brought.held else None

@@ -10,33 +10,26 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 with suppress(ValueError):  # not the main thread: then the signal is not ours
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during these imports ends it without a trace
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError
 
+from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, Many, show, with_instance
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Trouble
+from bartizan.stack.session_commands import session
 from bartizan.stack.show import as_json, as_table
 
 with suppress(ValueError):
     signal.signal(signal.SIGINT, before)
 
-DEFAULT_DATA = Path(".bartizan")
-
-Data = Annotated[Path, Parameter("--data", help="The data directory.")]
-File = Annotated[Path | None, Parameter("--config", help="The file; bartizan.toml here, if there is one.")]
-Json = Annotated[bool, Parameter("--json", negative=(), help="Print JSON.")]
-Many = Parameter(consume_multiple=True, negative=())
-Flag = Parameter(negative=())
-
 app = App(name="bartizan", help="Sign-in, tokens, gateway, files and the rest, in front of your app.")
 user = App(name="user", help="People.")
 client = App(name="client", help="Apps that may ask for access.")
 key = App(name="key", help="The keys that sign tokens.")
-session = App(name="session", help="Who is signed in.")
 for group in (user, client, key, session):
     app.command(group)
 
@@ -149,7 +142,7 @@ def migrate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = Fals
     """Bring the database to this release's schema."""
     from bartizan.stack.migrate import migrate as bring
 
-    revision = _with_instance(config, data, lambda instance: bring(instance.at))
+    revision = with_instance(config, data, lambda instance: bring(instance.at))
     print(as_json({"revision": revision}) if json else f"The schema is at {revision}.")
 
 
@@ -204,7 +197,7 @@ def user_create(
 
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     new = operations.NewUser(email=email, name=name, password=password, verified=verified, admin=admin)
-    _show(_with_instance(config, data, lambda instance: operations.create_user(instance, new)), json)
+    show(with_instance(config, data, lambda instance: operations.create_user(instance, new)), json)
 
 
 @user.command(name="list")
@@ -212,7 +205,7 @@ def user_list(search: str = "", *, config: File = None, data: Data = DEFAULT_DAT
     """All people, or those whose name or address has SEARCH in it."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.list_users(instance, search)), json)
+    show(with_instance(config, data, lambda instance: operations.list_users(instance, search)), json)
 
 
 @user.command(name="show")
@@ -220,7 +213,7 @@ def user_show(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, js
     """One person, by e-mail or id: sessions and apps with access."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.show_user(instance, who)), json)
+    show(with_instance(config, data, lambda instance: operations.show_user(instance, who)), json)
 
 
 @user.command(name="delete")
@@ -228,7 +221,7 @@ def user_delete(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, 
     """Erase a person."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.delete_user(instance, who)), json)
+    show(with_instance(config, data, lambda instance: operations.delete_user(instance, who)), json)
 
 
 @user.command(name="lock")
@@ -236,7 +229,7 @@ def user_lock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, js
     """End all sessions of a person and refuse new ones."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=True)), json)
+    show(with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=True)), json)
 
 
 @user.command(name="unlock")
@@ -244,7 +237,7 @@ def user_unlock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, 
     """Let a locked person sign in again."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=False)), json)
+    show(with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=False)), json)
 
 
 @client.command(name="create")
@@ -269,7 +262,7 @@ def client_create(
         id=client_id, kind=kind, name=name, redirect_uris=redirect_uri, grants=grant, scopes=scope,
         auth_method=auth_method,
     )  # fmt: skip
-    _show(_with_instance(config, data, lambda instance: operations.create_client(instance, new)), json)
+    show(with_instance(config, data, lambda instance: operations.create_client(instance, new)), json)
 
 
 @client.command(name="list")
@@ -277,7 +270,7 @@ def client_list(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = 
     """All apps."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, operations.list_clients), json)
+    show(with_instance(config, data, operations.list_clients), json)
 
 
 @client.command(name="show")
@@ -285,7 +278,7 @@ def client_show(client_id: str, /, *, config: File = None, data: Data = DEFAULT_
     """One app."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.show_client(instance, client_id)), json)
+    show(with_instance(config, data, lambda instance: operations.show_client(instance, client_id)), json)
 
 
 @client.command(name="delete")
@@ -293,7 +286,7 @@ def client_delete(client_id: str, /, *, config: File = None, data: Data = DEFAUL
     """Delete an app of the console, with all access it has."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.delete_client(instance, client_id)), json)
+    show(with_instance(config, data, lambda instance: operations.delete_client(instance, client_id)), json)
 
 
 @key.command(name="list")
@@ -301,7 +294,7 @@ def key_list(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = Fal
     """The keys that are published."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, operations.list_keys), json)
+    show(with_instance(config, data, operations.list_keys), json)
 
 
 @key.command(name="rotate")
@@ -309,7 +302,7 @@ def key_rotate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = F
     """Publish the next key now; it signs when all can know it."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, operations.rotate_keys), json)
+    show(with_instance(config, data, operations.rotate_keys), json)
 
 
 @key.command(name="withdraw")
@@ -317,40 +310,7 @@ def key_withdraw(kid: str, /, *, config: File = None, data: Data = DEFAULT_DATA,
     """Take a leaked key away with all that it signed, everywhere within two seconds. Another signs at once."""
     from bartizan.stack import operations
 
-    _show(_with_instance(config, data, lambda instance: operations.withdraw_key(instance, kid)), json)
-
-
-@session.command(name="list")
-def session_list(who: str = "", *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Sessions of everybody, or of one person."""
-    from bartizan.stack import operations
-
-    _show(_with_instance(config, data, lambda instance: operations.list_sessions(instance, who)), json)
-
-
-@session.command(name="end")
-def session_end(session_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """End a session and all access that hangs on it, everywhere within two seconds."""
-    from bartizan.stack import operations
-
-    _show(_with_instance(config, data, lambda instance: operations.end_session(instance, session_id)), json)
-
-
-def _with_instance(config: Path | None, data: Path, work: Any) -> Any:
-    """Runs `work(instance)` against the running or the stopped instance."""
-    import asyncio
-
-    from bartizan.stack.instance import opened
-
-    async def run() -> Any:
-        async with opened(data, config) as instance:
-            return await work(instance)
-
-    return asyncio.run(run())
-
-
-def _show(value: Any, json: bool) -> None:
-    print(as_json(value) if json else as_table(value))
+    show(with_instance(config, data, lambda instance: operations.withdraw_key(instance, kid)), json)
 
 
 def _tell(text: str) -> None:

@@ -87,7 +87,7 @@ async def list_users(instance: Instance, search: str = "") -> list[Row]:
 
 async def show_user(instance: Instance, who: str) -> Row:
     async with instance.store.reading() as records:
-        user = await _find(records, who)
+        user = await find(records, who)
         sessions = await records.sessions.of_user(user.id)
         consents = await records.consents.of_user(user.id)
     return _user(user) | {
@@ -98,7 +98,7 @@ async def show_user(instance: Instance, who: str) -> Row:
 
 async def lock_user(instance: Instance, who: str, *, locked: bool) -> Row:
     async with instance.store.transaction() as records:
-        user = await _find(records, who)
+        user = await find(records, who)
         await records.users.set_disabled(user.id, locked)
         if locked:
             await records.sessions.end_all_of(user.id, "locked")
@@ -109,7 +109,7 @@ async def lock_user(instance: Instance, who: str, *, locked: bool) -> Row:
 
 async def delete_user(instance: Instance, who: str) -> Row:
     async with instance.store.transaction() as records:
-        user = await _find(records, who)
+        user = await find(records, who)
         await records.sessions.end_all_of(user.id, "deleted")
         await records.users.delete(user.id)
         await records.events.record(Event(code="user.deleted", detail={"by": "command line"}))
@@ -218,7 +218,7 @@ async def withdraw_key(instance: Instance, kid: str) -> list[Row]:
 
 async def list_sessions(instance: Instance, who: str = "") -> list[Row]:
     async with instance.store.reading() as records:
-        people = [await _find(records, who)] if who else await records.users.search("", limit=_MANY, offset=0)
+        people = [await find(records, who)] if who else await records.users.search("", limit=_MANY, offset=0)
         found = [(person, await records.sessions.of_user(person.id)) for person in people]
     return [_session(session) | {"user": person.email} for person, sessions in found for session in sessions]
 
@@ -234,7 +234,7 @@ async def end_session(instance: Instance, session_id: str) -> Row:
     return {"id": session_id, "ended": True, "access_ended": [str(gid) for gid in gids]}
 
 
-async def _find(records: Records, who: str) -> User:
+async def find(records: Records, who: str) -> User:
     try:
         user = await records.users.by_id(UUID(who))
     except ValueError:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.auth import house as auth_house
 from tests.unit.auth.house import APP
 from tests.unit.frontend.house import AT, CLICKED, CSRF, FROM_ELSEWHERE, HOP, RT, SCRIPT, TYPED, Browser, read_cookies
 
+from bartizan.auth import keys
+from bartizan.frontend import auth_client
 from bartizan.model.clients import Mode
 
 BEAT = {**SCRIPT, "content-type": "application/json"}
@@ -219,3 +222,22 @@ def test_memory_mode_says_that_pages_cannot_be_renewed() -> None:
         assert answer.status == 403
         assert "memory_mode" in answer.text
         assert browser.cookies == before
+
+
+def test_a_key_withdrawn_a_moment_after_a_renewal_is_no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """F§7: too much has ended to be listed, and this browser, which renewed just before, lives on."""
+    monkeypatch.setattr(auth_client, "_KEYS_OLD_AFTER", 0)
+    with Browser() as browser:
+        browser.sign_in()
+        del browser.cookies[AT]
+        assert browser.call("GET", "/bff/renew?return_to=/a", CLICKED).header("location") == "/a"
+        old, house = browser.cookies[AT], browser.auth
+        (kid,) = house.tables.keys
+        ports = house.ports
+        done = keys.withdraw(auth_house.SETTINGS, ports.store, ports.ring, ports.clock, ports.chance, kid)
+        assert house.loop.run_until_complete(done)
+        house.later(keys.REFRESH_SECONDS)
+        assert browser.call("GET", "/bff/renew?return_to=/a", CLICKED).header("location") == "/a"
+        assert browser.cookies[AT] != old
+        answers = [browser.call("GET", "/bff/renew?return_to=/a", CLICKED) for _ in range(10)]
+        assert [answer.status for answer in answers][-1] == 400, "and one that is a loop is still found out"
