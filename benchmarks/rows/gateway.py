@@ -65,7 +65,7 @@ def _measured(stage: Stage, headers: dict[str, str]) -> tuple[Load, Cost]:
         closed=clock.read,
     )
     _expect(stage, headers)
-    return load, clock.cost()
+    return load, Cost(0.0, 0.0, clock.cost().gateway)  # an idle database beside it is not the chain's
 
 
 def _expect(stage: Stage, headers: dict[str, str]) -> None:

@@ -1,0 +1,30 @@
+"""No figure is bought with durability: a weak setting ends the run before anything is measured."""
+
+from __future__ import annotations
+
+import pytest
+from benchmarks.probe import DURABLE, Weakened, check, signs_per_second
+
+
+def test_the_settings_that_the_product_ships_pass() -> None:
+    check(dict(DURABLE))
+
+
+@pytest.mark.parametrize("name", sorted(DURABLE))
+def test_each_weak_setting_is_refused_by_name(name: str) -> None:
+    with pytest.raises(Weakened, match=f"{name} is off, not on"):
+        check(DURABLE | {name: "off"})
+
+
+def test_a_commit_that_waits_for_less_than_the_disk_is_refused() -> None:
+    with pytest.raises(Weakened, match="synchronous_commit is local, not on"):
+        check(DURABLE | {"synchronous_commit": "local"})
+
+
+def test_a_setting_that_cannot_be_seen_is_refused() -> None:
+    with pytest.raises(Weakened, match="fsync is None"):
+        check({name: value for name, value in DURABLE.items() if name != "fsync"})
+
+
+def test_the_probe_signs() -> None:
+    assert signs_per_second(0.01) > 100
