@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import msgspec
@@ -25,6 +26,7 @@ from bartizan.protocol.secrets import NONCE_BYTES, KeyRing, Ring, seal, unseal
 
 PURPOSE = "signing"  # of the key ring
 REFRESH_SECONDS = REREAD_SECONDS  # a withdrawn key is used no longer than this
+_JWKS_PATIENCE = 0.2  # seconds: then the keys as they were last read do
 GRACE_SECONDS = 60  # beyond the longest token: clocks differ, answers travel
 
 _NEW: dict[str, Callable[[], ECKey | RSAKey | OKPKey]] = {
@@ -86,6 +88,8 @@ class SigningKeys:
         self._held: _Held | None = None
         self._read_at: datetime | None = None
         self._reading = asyncio.Lock()
+        self._failures = 0
+        self._renewing: asyncio.Task[None] | None = None
 
     async def signer(self) -> jose.Signer:
         return (await self._fresh()).signer
@@ -94,14 +98,26 @@ class SigningKeys:
         return (await self._fresh()).verifying
 
     async def jwks(self) -> bytes:
-        return (await self._fresh()).jwks
+        """Also while the database is slow or away: who verifies goes on. That a key was withdrawn says the feed."""
+        if self._held is None or self._is_fresh():
+            return (await self._fresh()).jwks
+        if self._renewing is None or self._renewing.done():
+            self._renewing = asyncio.create_task(self._renew())
+            await asyncio.wait({self._renewing}, timeout=_JWKS_PATIENCE)
+        return self._held.jwks
+
+    async def _renew(self) -> None:
+        with suppress(Unavailable):
+            await self._fresh()
 
     async def kids(self) -> tuple[str, ...]:
         return (await self._fresh()).published
 
     async def exact(self) -> tuple[jose.Signer, tuple[str, ...]]:
         """Signer and kids as the database has them at this moment: what the feed says, no reader may hear undone."""
+        failures = self._failures
         async with self._reading:
+            self._give_up_with(failures)
             held = await self._read()
             self._held, self._read_at = held, self._clock()
         return held.signer, held.published
@@ -110,19 +126,30 @@ class SigningKeys:
         """Call it before a transaction is opened: it may take a connection of its own."""
         if self._held is not None and self._is_fresh():
             return self._held
+        failures = self._failures
         async with self._reading:
+            self._give_up_with(failures)
             if self._held is None or not self._is_fresh():
                 self._held = await self._read()
                 self._read_at = self._clock()
         return self._held
+
+    def _give_up_with(self, failures: int) -> None:
+        """Who waited while another's reading failed need not wait for a failure of his own."""
+        if failures != self._failures:
+            raise Unavailable("database")
 
     def _is_fresh(self) -> bool:
         """A clock that went back makes them old, not young for long."""
         return self._read_at is not None and 0 <= (self._clock() - self._read_at).total_seconds() < REFRESH_SECONDS
 
     async def _read(self) -> _Held:
-        async with self._store.reading() as records:
-            stored = await records.keys.published()
+        try:
+            async with self._store.reading() as records:
+                stored = await records.keys.published()
+        except Unavailable:
+            self._failures += 1
+            raise
         current = signing(stored, self._clock())
         if current is None:
             stored = await ensure(self._settings, self._store, self._ring, self._clock, self._chance)

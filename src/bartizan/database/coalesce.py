@@ -1,6 +1,7 @@
 """Flows §6 "Batches": what waits while a statement runs shares the next one. Nobody waits for company.
 
-Two batches may be on their way at once, so that one that is slow does not hold up all.
+Two batches may be on their way at once, so that one that is slow does not hold up all. When the database is slow or
+away, nobody waits without end: not in the queue, and not for the failure of one after the other.
 """
 
 from __future__ import annotations
@@ -10,35 +11,69 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+from bartizan.database.connection import Beaten
+from bartizan.protocol.refusal import Unavailable
+
 Asked = TypeVar("Asked")
 Answer = TypeVar("Answer")
 
+PATIENCE = 2.0  # seconds in the queue: as long as for a connection
+MOST = 4096  # in the queue
+
 
 class Coalescer(Generic[Asked, Answer]):
-    """`run` answers a batch in order. If it fails, each of the batch is run alone, and fails or not by itself."""
+    """`run` answers a batch in order. If it fails, each of the batch is run alone, one by one, and fails or not by
+    itself; but if the database is away, it is away for all of them."""
 
     def __init__(
-        self, run: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]], *, batch: int = 64, at_once: int = 2
+        self,
+        run: Callable[[Sequence[Asked]], Awaitable[Sequence[Answer]]],
+        *,
+        batch: int = 64,
+        at_once: int = 2,
+        patience: float = PATIENCE,
+        most: int = MOST,
     ) -> None:
         self._run = run
         self._batch = batch
         self._at_once = at_once
-        self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
+        self._patience = patience
+        self._most = most
+        self._waiting: deque[tuple[Asked, asyncio.Future[Answer], float]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.TimerHandle | None = None
 
     async def ask(self, asked: Asked) -> Answer:
-        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
+        if len(self._waiting) >= self._most:
+            raise Unavailable("database")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((asked, future, loop.time()))
         if len(self._under_way) < self._at_once:
             task = asyncio.create_task(self._drain())
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
+        elif self._looking is None:
+            self._looking = loop.call_later(self._patience, self._send_away)
         return await future
+
+    def _send_away(self) -> None:
+        """Who has waited too long in the queue is told; looked at only while there is one."""
+        self._looking = None
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            _, future, since = self._waiting[0]
+            if not future.done() and since + self._patience > loop.time():
+                self._looking = loop.call_at(since + self._patience, self._send_away)
+                return
+            self._waiting.popleft()
+            if not future.done():
+                future.set_exception(Unavailable("database"))
 
     async def _drain(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-            batch = [(asked, future) for asked, future in batch if not future.done()]  # who hung up is left out
+            taken = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
+            batch = [(asked, future) for asked, future, _ in taken if not future.done()]  # who hung up is left out
             if batch:
                 await self._answer(batch)
 
@@ -47,11 +82,21 @@ class Coalescer(Generic[Asked, Answer]):
         try:
             answers = await self._run([asked for asked, _ in batch])
         except Exception as error:  # whatever it is, it belongs to those who asked
-            if len(batch) > 1:
-                await asyncio.gather(*(self._answer([one]) for one in batch))
-            elif not batch[0][1].done():
-                batch[0][1].set_exception(error)
+            away = isinstance(error, Unavailable) and not isinstance(error, Beaten)
+            if away or len(batch) == 1:
+                _fail(batch, error)
+            else:
+                for one in batch:
+                    await self._answer([one])
             return
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)
+
+
+def _fail(batch: list[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(
+                Unavailable(error.what, error.retry_after) if isinstance(error, Unavailable) else error
+            )

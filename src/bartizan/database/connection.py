@@ -26,6 +26,7 @@ class Connection(Protocol):
     async def fetchmany(self, query: str, args: Iterable[Sequence[object]]) -> list[Row]: ...
     def transaction(self) -> AbstractAsyncContextManager[Any]: ...
     def is_closed(self) -> bool: ...
+    def terminate(self) -> None: ...
 
 
 # Lost, starting, stopping, full, or too slow: the caller answers 503 and tries again.
@@ -35,7 +36,6 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.OperatorInterventionError,  # shutdown, crash of another session, cancelled for its length
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,  # disk full, out of memory, too many connections
-    asyncpg.TransactionRollbackError,  # deadlock
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresIOError,
@@ -43,11 +43,17 @@ AWAY: tuple[type[BaseException], ...] = (
 )
 
 
+class Beaten(Unavailable):
+    """A deadlock or a serialization failure, rolled back by the server: tried again, it may well go through."""
+
+
 @asynccontextmanager
 async def told_when_away(connection: Connection | None = None) -> AsyncIterator[None]:
     """Turns the loss of the database into `Unavailable`, and nothing else."""
     try:
         yield
+    except asyncpg.TransactionRollbackError as beaten:
+        raise Beaten("database", 1) from beaten
     except AWAY as lost:
         raise Unavailable("database") from lost
     except InterfaceError as error:
@@ -55,9 +61,24 @@ async def told_when_away(connection: Connection | None = None) -> AsyncIterator[
         if connection is not None and _is_gone(connection):
             raise Unavailable("database") from error
         raise
-    except (OSError, TimeoutError) as error:
+    except TimeoutError as error:
+        # Our own deadline, which lies behind the server's: it says nothing any more, and this connection never will.
+        if connection is not None:
+            connection.terminate()
+        raise Unavailable("database") from error
+    except OSError as error:
         if connection is None or _is_gone(connection):
             raise Unavailable("database") from error
+        raise
+
+
+@asynccontextmanager
+async def cut_when_silent(connection: Connection) -> AsyncIterator[None]:
+    """For what runs in a transaction: nobody waits for the rollback of a connection that is cut; the server does it."""
+    try:
+        yield
+    except TimeoutError:
+        connection.terminate()
         raise
 
 

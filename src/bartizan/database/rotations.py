@@ -6,6 +6,7 @@ It owns its transactions, and answers after their commit: theft that could not b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import msgspec
@@ -13,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from bartizan.database.coalesce import Coalescer
-from bartizan.database.connection import Row
+from bartizan.database.connection import Beaten, Row
 from bartizan.database.ending import FAMILY, end_families, end_sessions
 from bartizan.database.events import PostgresEvents
 from bartizan.database.families import COLUMNS, LIVING
@@ -99,14 +100,19 @@ class PostgresRotations:
         rotation = await self._shared.ask(asked)
         for _ in range(3):
             if rotation is None:
-                async with self._within(transaction=True) as handed:
-                    rotation = await _missed(handed, family_id, generation, client_id)
-                    # failpoint: rotations.judged
-                # failpoint: rotations.judgement_committed
+                with suppress(Beaten):  # theft locks family and session, a sign-out session and family
+                    rotation = await self._judge(asked)
             if rotation is not None:
                 return rotation
             rotation = await self._rotate(asked)
         raise Unavailable("database", 1)  # it would have rotated and was beaten to it thrice
+
+    async def _judge(self, asked: Asked) -> Rotation | None:
+        async with self._within(transaction=True) as handed:
+            rotation = await _missed(handed, asked.family_id, asked.generation, asked.client_id)
+            # failpoint: rotations.judged
+        # failpoint: rotations.judgement_committed
+        return rotation  # noqa: RET504 - the marks between are calls in a test
 
     async def _rotate(self, asked: Asked) -> Rotation | None:
         async with self._within(transaction=False) as handed:

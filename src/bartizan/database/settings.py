@@ -12,6 +12,7 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
     pool_size: int = 8
     acquire_seconds: float = 2.0  # waiting longer for a connection is 503
     statement_seconds: float = 5.0
+    lock_seconds: float = 2.0  # waiting longer for what another transaction holds is 503
     # The longest access lifetime + 60 s: so long a gid stays on the list of the ended (F§7).
     ended_seconds: int = 360
     session_idle_seconds: int = 14 * _DAY

@@ -12,8 +12,9 @@ from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresErro
 
 from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
+from bartizan.database.clock import DatabaseClock
 from bartizan.database.codes import PostgresCodes
-from bartizan.database.connection import Chance, Connection, told_when_away
+from bartizan.database.connection import Chance, Connection, cut_when_silent, told_when_away
 from bartizan.database.consents import PostgresConsents
 from bartizan.database.daykeys import DayKeys
 from bartizan.database.ended import PostgresEnded
@@ -115,6 +116,7 @@ class PostgresStore:
         self._chance = chance
         self._days = DayKeys(ring, chance)
         self._epoch: int | None = None
+        self.clock = DatabaseClock()
         self._rotations = PostgresRotations(self.within)
         self._redemptions = PostgresRedemptions(self.within)
         self._lookups = PostgresLookups(self.within)
@@ -126,9 +128,10 @@ class PostgresStore:
             connection = cast(Connection, await self._pool.acquire(timeout=self.settings.acquire_seconds))
         try:
             async with told_when_away(connection):
+                await self.clock.learn(connection)
                 handed = Within(connection, self.settings, self._days, self._chance)
                 if transaction:
-                    async with connection.transaction():
+                    async with connection.transaction(), cut_when_silent(connection):
                         yield handed
                 else:
                     yield handed
@@ -198,11 +201,12 @@ async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance =
         max_size=settings.pool_size,
         timeout=settings.acquire_seconds,
         # The server ends a long statement; ours is the second wall, for a server that no longer answers.
-        command_timeout=settings.statement_seconds + 2,
+        command_timeout=settings.statement_seconds + 1,
         reset=_nothing_to_reset,
         server_settings={
             "application_name": "bartizan",
             "statement_timeout": f"{round(settings.statement_seconds * 1000)}",
+            "lock_timeout": f"{round(settings.lock_seconds * 1000)}",
             "idle_in_transaction_session_timeout": "20s",
             "jit": "off",
         },

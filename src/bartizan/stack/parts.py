@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from msgspec import Struct
 
@@ -49,12 +49,13 @@ async def idle(at: Effective) -> Parts:
 
 
 async def _parts(at: Effective, ring: KeyRing, database: DatabaseSettings, cache_url: str) -> Parts:
+    store = await connect(database, ring)
     return Parts(
         at=at,
         ring=ring,
         meter=PrometheusMeter(),
-        store=await connect(database, ring),
+        store=store,
         cache=await memory.connect(CacheSettings(url=cache_url), ring),
-        clock=lambda: datetime.now(UTC),
+        clock=store.clock,
         chance=os.urandom,
     )

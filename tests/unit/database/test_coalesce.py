@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import pytest
 
 from bartizan.database.coalesce import Coalescer
+from bartizan.database.connection import Beaten
+from bartizan.protocol.refusal import Unavailable
 
 
 def test_what_waits_shares_the_next_run_and_order_is_kept() -> None:
@@ -68,3 +70,66 @@ def test_who_hung_up_is_left_out_and_the_rest_is_answered() -> None:
 
     assert asyncio.run(work()) == 1 + 2 + 4
     assert 3 not in seen
+
+
+def test_a_database_that_is_away_is_away_for_all_of_a_batch_and_asked_once() -> None:
+    batches: list[int] = []
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        batches.append(len(asked))
+        raise Unavailable("database", 3)
+
+    async def work() -> list[int | BaseException]:
+        shared = Coalescer(run, batch=8, at_once=1)
+        return list(await asyncio.gather(*(shared.ask(number) for number in range(8)), return_exceptions=True))
+
+    answers = asyncio.run(work())
+    assert [answer.retry_after for answer in answers if isinstance(answer, Unavailable)] == [3] * 8
+    assert batches == [8]
+
+
+def test_a_batch_that_was_beaten_is_run_one_by_one_and_never_two_at_once() -> None:
+    running: list[int] = []
+    most = 0
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        nonlocal most
+        running.append(len(asked))
+        most = max(most, len(running))
+        await asyncio.sleep(0)
+        running.pop()
+        if len(asked) > 1:
+            raise Beaten("database", 1)
+        return list(asked)
+
+    async def work() -> list[int]:
+        shared = Coalescer(run, batch=8, at_once=1)
+        return list(await asyncio.gather(*(shared.ask(number) for number in range(8))))
+
+    assert asyncio.run(work()) == list(range(8))
+    assert most == 1
+
+
+def test_nobody_waits_in_the_queue_longer_than_the_patience_and_no_more_than_fit() -> None:
+    async def work() -> tuple[list[int | BaseException], float]:
+        gate = asyncio.Event()
+
+        async def run(asked: Sequence[int]) -> list[int]:
+            await gate.wait()
+            return list(asked)
+
+        shared = Coalescer(run, batch=2, at_once=1, patience=0.05, most=3)
+        loop = asyncio.get_running_loop()
+        first = asyncio.gather(*(shared.ask(number) for number in range(2)))
+        await asyncio.sleep(0)
+        begun = loop.time()
+        rest = await asyncio.gather(*(shared.ask(number) for number in range(2, 6)), return_exceptions=True)
+        waited = loop.time() - begun
+        gate.set()
+        return [*await first, *rest, await shared.ask(7)], waited
+
+    answers, waited = asyncio.run(work())
+    assert answers[:2] == [0, 1]
+    assert [type(answer) for answer in answers[2:6]] == [Unavailable] * 4
+    assert answers[6] == 7
+    assert 0.04 <= waited < 1
