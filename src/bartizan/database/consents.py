@@ -60,6 +60,17 @@ class PostgresConsents:
         )
         return read_or_none(Consent, row)
 
+    async def hold(self, user_id: UUID, client_id: str) -> bool:
+        held = await self._connection.fetchval(
+            """
+            SELECT true FROM consents
+            WHERE user_id = $1 AND client_id = $2 AND (until IS NULL OR until > now()) FOR UPDATE
+            """,
+            user_id,
+            client_id,
+        )
+        return held is not None
+
     async def of_user(self, user_id: UUID) -> list[Consent]:
         rows = await self._connection.fetch(
             f"""

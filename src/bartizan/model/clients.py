@@ -90,6 +90,10 @@ class Consents(Protocol):
         """The living consent, or None when there is none, it was withdrawn or its time is over."""
         ...
 
+    async def hold(self, user_id: UUID, client_id: str) -> bool:
+        """Whether there is a living one, and nobody else withdraws it before this transaction is over."""
+        ...
+
     async def of_user(self, user_id: UUID) -> list[Consent]: ...
 
     async def withdraw(self, user_id: UUID, client_id: str) -> list[UUID]:

@@ -145,6 +145,9 @@ class FakeConsents(_Part):
         consent = self.tables.consents.get((user_id, client_id))
         return consent if consent is None or consent.until is None or consent.until > self.clock() else None
 
+    async def hold(self, user_id: UUID, client_id: str) -> bool:
+        return await self.of(user_id, client_id) is not None
+
 
 class FakeCodes(_Part):
     async def add(self, fingerprint: bytes, code: Code) -> None:

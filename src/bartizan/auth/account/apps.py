@@ -13,7 +13,7 @@ async def end(visit: Visit) -> Response:
     await visit.fields()
     client_id = visit.param("client_id")
     async with visit.desk.ports.store.transaction() as records:
-        if await records.consents.of(visit.user.id, client_id) is not None:
+        if await records.consents.hold(visit.user.id, client_id):
             await records.consents.withdraw(visit.user.id, client_id)
             event = trace.of(visit.request).event("consent.withdrawn", user_id=visit.user.id, client_id=client_id)
             await records.events.record(event)

@@ -26,9 +26,10 @@ async def end(visit: Visit) -> Response:
 async def end_others(visit: Visit) -> Response:
     await visit.fields()
     async with visit.desk.ports.store.transaction() as records:
-        others = [one for one in await records.sessions.of_user(visit.user.id) if one.id != visit.session.id]
+        others = [one.id for one in await records.sessions.of_user(visit.user.id) if one.id != visit.session.id]
+        living = [other for other in sorted(others) if await records.sessions.hold(other)]
         await records.sessions.end_all_of(visit.user.id, "account", but=visit.session.id)
-        for session in others:
-            event = trace.of(visit.request).event("session.ended", user_id=visit.user.id, session_id=session.id)
+        for session_id in living:
+            event = trace.of(visit.request).event("session.ended", user_id=visit.user.id, session_id=session_id)
             await records.events.record(event)
     return see_other("/account?said=sessions#sessions")

@@ -105,10 +105,11 @@ async def end_all(visit: Visit) -> Response:
     await visit.fields()
     async with visit.desk.ports.store.transaction() as records:
         user = await _known(visit, records)
-        sessions = await records.sessions.of_user(user.id)
+        theirs = sorted(session.id for session in await records.sessions.of_user(user.id))
+        living = [one for one in theirs if await records.sessions.hold(one)]
         await records.sessions.end_all_of(user.id, "admin")
-        for session in sessions:
-            await records.events.record(_event(visit, "session.ended", user, session_id=session.id))
+        for session_id in living:
+            await records.events.record(_event(visit, "session.ended", user, session_id=session_id))
     return _back(user, "ended")
 
 
@@ -129,7 +130,7 @@ async def end_app(visit: Visit) -> Response:
     client_id = visit.param("client_id")
     async with visit.desk.ports.store.transaction() as records:
         user = await _known(visit, records)
-        if await records.consents.of(user.id, client_id) is not None:
+        if await records.consents.hold(user.id, client_id):
             await records.consents.withdraw(user.id, client_id)
             await records.events.record(_event(visit, "consent.withdrawn", user, client_id=client_id))
     return _back(user, "app")
