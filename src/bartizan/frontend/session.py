@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -14,6 +15,7 @@ from bartizan.protocol.web import csrf
 from bartizan.web.pages import with_cookies
 
 _NO_STORE = {"cache-control": "no-store"}
+_JSON = {"content-type": "application/json", **_NO_STORE}
 
 
 class Session:
@@ -69,7 +71,7 @@ class Refresh:
         answer: dict[str, object] = {"expires_in": rotated.tokens.expires_in}
         if held.mode is Mode.MEMORY:  # sealed at sign-in: nothing in this request can ask for it (F§2)
             answer["access_token"] = rotated.tokens.access_token
-        return with_cookies(JSONResponse(answer, headers=_NO_STORE), rotated.cookies)
+        return with_cookies(Response(msgspec.json.encode(answer), headers=_JSON), rotated.cookies)
 
 
 def demand_csrf(presented: str | None, held: Held) -> None:
