@@ -12,6 +12,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from benchmarks.product import Site
+
 _PACKAGES = ("bartizan", "uvicorn", "uvloop", "httptools", "starlette", "asyncpg", "cryptography", "joserfc", "msgspec")
 DURABLE = {
     "fsync": "on",
@@ -75,6 +77,21 @@ def check(found: dict[str, str]) -> None:
     ]
     if weak:
         raise Weakened("; ".join(weak))
+
+
+async def wal_syncs(site: Site) -> int:
+    """How often the log was made to reach the disk since the server started, as far as its sessions have told."""
+    connection = await site.connect()
+    try:
+        return int(await connection.fetchval("SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"))
+    finally:
+        await connection.close()
+
+
+def too_few_syncs(synced: int, commits: int) -> str:
+    """Why a lone row is void, or "". Sessions tell once a second, so the last second's may be missing; one that does
+    not wait for the disk makes a handful of syncs a second, whatever it commits."""
+    return f"{synced} syncs of the log for {commits} commits" if synced < commits * 0.4 else ""
 
 
 def _cpu() -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.probe import DURABLE, Weakened, check, signs_per_second
+from benchmarks.probe import DURABLE, Weakened, check, signs_per_second, too_few_syncs
 
 
 def test_the_settings_that_the_product_ships_pass() -> None:
@@ -28,3 +28,8 @@ def test_a_setting_that_cannot_be_seen_is_refused() -> None:
 
 def test_the_probe_signs() -> None:
     assert signs_per_second(0.01) > 100
+
+
+def test_commits_that_did_not_reach_the_disk_make_the_lone_row_void() -> None:
+    assert too_few_syncs(12, 3000) == "12 syncs of the log for 3000 commits"
+    assert too_few_syncs(2100, 3000) == ""
