@@ -10,6 +10,7 @@ from uuid import UUID
 
 from bartizan.database.clients import COLUMNS as CLIENT
 from bartizan.database.coalesce import Coalescer
+from bartizan.database.ended import ENDED
 from bartizan.database.rows import read
 from bartizan.database.sessions import COLUMNS as SESSION
 from bartizan.database.sessions import LIVING
@@ -23,7 +24,6 @@ from bartizan.model.users import User
 _NO_ONE = UUID(int=0)
 _CLIENTS = f"SELECT {CLIENT} FROM clients WHERE id = ANY ($1)"
 _USERS = f"{USER} WHERE users.id = ANY ($1)"
-_ENDED = "SELECT gid FROM ended WHERE gid = ANY ($1) AND until > clock_timestamp()"
 _SESSIONS = f"""
     SELECT fingerprint, {SESSION}, last_seen_at < now() - interval '1 minute' AS stale
     FROM sessions WHERE fingerprint = ANY ($1) AND {LIVING}
@@ -58,7 +58,7 @@ class PostgresLookups:
         people = {user_id for _, user_id in asked if user_id is not None}
         async with self._within(transaction=False) as handed:
             rows = await handed.connection.fetch(_USERS, [*people]) if people else []
-            ended = await handed.connection.fetch(_ENDED, [*{gid for gid, _ in asked}])
+            ended = await handed.connection.fetch(ENDED, [*{gid for gid, _ in asked}])
         found = {row["id"]: read(User, row) for row in rows}
         gone = {row["gid"] for row in ended}
         return [Standing(gid in gone, found.get(user_id or _NO_ONE)) for gid, user_id in asked]

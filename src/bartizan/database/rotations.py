@@ -68,6 +68,8 @@ _READ_AGAIN = f"""
     FROM families WHERE id = $1 FOR NO KEY UPDATE
 """
 
+_HOLD_SESSION = "SELECT FROM sessions WHERE id = $1 FOR NO KEY UPDATE"
+
 _EVENT = {
     Outcome.THEFT: "refresh.theft",
     Outcome.CONTENDED: "refresh.contended",
@@ -108,8 +110,17 @@ class PostgresRotations:
         raise Unavailable("database", 1)  # it would have rotated and was beaten to it thrice
 
     async def _judge(self, asked: Asked) -> Rotation | None:
+        """Sessions are locked before families, whoever ends them: theft that takes a session along begins anew."""
+        try:
+            return await self._judge_holding(asked, None)
+        except _SessionFirst as first:
+            return await self._judge_holding(asked, first.session_id)
+
+    async def _judge_holding(self, asked: Asked, session_id: UUID | None) -> Rotation | None:
         async with self._within(transaction=True) as handed:
-            rotation = await _missed(handed, asked.family_id, asked.generation, asked.client_id)
+            if session_id is not None:
+                await handed.connection.execute(_HOLD_SESSION, session_id)
+            rotation = await _missed(handed, asked, session_id)
             # failpoint: rotations.judged
         # failpoint: rotations.judgement_committed
         return rotation  # noqa: RET504 - the marks between are calls in a test
@@ -137,7 +148,14 @@ def _rotated(row: Row) -> Rotation:
     return Rotation(outcome=Outcome.ROTATED, family=read(Family, row), now=row["now"])
 
 
-async def _missed(within: Within, family_id: UUID, generation: int, client_id: str) -> Rotation | None:
+class _SessionFirst(Exception):  # noqa: N818 - no error: the same once more, in the right order
+    def __init__(self, session_id: UUID) -> None:
+        self.session_id = session_id
+
+
+async def _missed(within: Within, asked: Asked, held: UUID | None) -> Rotation | None:
+    """`held`: the session that is locked already."""
+    family_id, generation, client_id = asked.family_id, asked.generation, asked.client_id
     row = await within.connection.fetchrow(_READ_AGAIN, family_id)
     if row is None:
         return Rotation(outcome=Outcome.UNKNOWN, family=None, now=await within.connection.fetchval("SELECT now()"))
@@ -145,12 +163,18 @@ async def _missed(within: Within, family_id: UUID, generation: int, client_id: s
     if verdict.outcome is None:
         return None
     family = read(Family, row)
+    if _takes_session(family, verdict) and family.session_id is not None and family.session_id != held:
+        raise _SessionFirst(family.session_id)
     if verdict.changes:
         await _write(within, family_id, verdict.changes)
     if verdict.outcome in _EVENT:
         await _end(within, family, verdict, generation)
     told = None if verdict.outcome is Outcome.UNKNOWN else family
     return Rotation(outcome=verdict.outcome, family=told, now=row["now"])
+
+
+def _takes_session(family: Family, verdict: Verdict) -> bool:
+    return verdict.outcome is Outcome.THEFT and family.bff
 
 
 async def _write(within: Within, family_id: UUID, changes: dict[str, object]) -> None:
@@ -165,7 +189,7 @@ async def _end(within: Within, family: Family, verdict: Verdict, generation: int
     code = _EVENT[verdict.outcome]
     await end_families(within, FAMILY, code, family.id)
     theft = verdict.outcome is Outcome.THEFT
-    if theft and family.bff and family.session_id is not None:
+    if _takes_session(family, verdict) and family.session_id is not None:
         await end_sessions(within, [family.session_id], code)
     detail = {"presented": str(generation), "row": str(family.generation)}
     if verdict.cause:

@@ -29,6 +29,7 @@ def now() -> datetime:
 
 class RealHouse(House):
     def __init__(self, url: str) -> None:  # another store and another clock, so nothing of the parent's is wanted
+        self.url = url
         self.loop = asyncio.new_event_loop()
         self.real = self.loop.run_until_complete(connect(DatabaseSettings(url=url), RING))
         self.clock = now  # type: ignore[assignment]  # time cannot be turned here

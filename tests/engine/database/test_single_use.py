@@ -12,6 +12,7 @@ from tests.fixtures.records import (
     a_beginning,
     a_client,
     a_code,
+    a_family,
     a_file,
     a_link,
     a_session,
@@ -25,7 +26,7 @@ from tests.fixtures.records import (
 from bartizan.database.store import PostgresStore
 from bartizan.model.codes import Pushed
 from bartizan.model.event import Event
-from bartizan.model.families import Family, NewFamily
+from bartizan.model.families import Family, NewFamily, Outcome
 
 RACERS = 20
 
@@ -258,5 +259,34 @@ def test_attempts_count_in_their_window(database_url: str) -> None:
         async with store.within(transaction=False) as handed:
             await handed.connection.execute("UPDATE attempts SET until = now() WHERE key = $1", key)
         assert await hit(60) == 1
+
+    within(database_url, work)
+
+
+def test_theft_and_sign_out_at_once_do_not_wait_for_each_other(database_url: str) -> None:
+    """Both end the session and its family: in one order, or one of them is told 503 after a second."""
+
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+        for _ in range(25):
+            session = a_session(user)
+            family = a_family(user, client, session_id=session.id, bff=True, generation=9)
+            async with store.transaction() as records:
+                await records.sessions.add(session, os.urandom(32))
+                await records.families.add(family)
+
+            async def theft(family: Family = family) -> Outcome:
+                stolen = await store.rotations.rotate(family.id, 2, family.client_id, key_id="k", idle_seconds=60)
+                return stolen.outcome
+
+            async def sign_out(session_id: UUID = session.id) -> list[UUID]:
+                async with store.transaction() as records:
+                    return await records.sessions.end(session_id, "signed_out")
+
+            outcome, gids = await asyncio.gather(theft(), sign_out())
+            assert outcome is (Outcome.ENDED if gids else Outcome.THEFT)
 
     within(database_url, work)
