@@ -1,0 +1,157 @@
+"""X13: the client hangs up after n bytes of its request, and after n bytes of the answer (I2, I10).
+
+By default at every boundary: within the request line, around the end of the head, within the body, before its last
+byte; `BARTIZAN_FAULTS=long` at every single n. After it no transaction is open, no lock is held, no half upload lies
+about, 64 clients at once are answered, and memory and descriptors are where they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.faults import steps
+from tests.faults.crash import deeds_oauth, deeds_pages, uploads
+from tests.faults.crash.bench import Bench, Deed, Prepare, assert_whole, bench_idle, settled
+from tests.faults.crash.chains import ask
+from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by, whole_answer
+from tests.faults.steps import Person
+from tests.fixtures.nodes import Answer
+
+pytestmark = pytest.mark.faults
+
+LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
+DEEDS: dict[str, Prepare] = {
+    "redeem": deeds_oauth.redeem,
+    "refresh": deeds_oauth.refresh,
+    "sign in": deeds_pages.sign_in,
+}
+LOCKS = """
+    SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE application_name = 'bartizan' AND granted AND locktype IN ('transactionid', 'tuple', 'advisory', 'relation')
+"""
+_FLAT_BYTES = 8 * 1024 * 1024
+_SPARE_DESCRIPTORS = 12  # connections to the database, which the pool may open up to its size
+
+
+def boundaries(message: bytes) -> list[int]:
+    """Where something ends. Long: everywhere."""
+    if LONG:
+        return [*range(len(message) + 1)] if len(message) < 8192 else [*range(0, len(message), 97), len(message)]
+    head = message.index(b"\r\n\r\n") + 4
+    line = message.index(b"\r\n") + 2
+    near = {0, 1, line - 1, line, head - 3, head - 1, head, head + 1, (head + len(message)) // 2, len(message) - 1}
+    return sorted(number for number in near if number <= len(message))
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_a_request_that_breaks_off(bench: Bench, name: str) -> None:
+    """Nothing has happened, and the whole request then does all of it."""
+    deed = DEEDS[name](bench)
+    for number in boundaries(deed.sent.raw())[:-1]:
+        cut_request(bench.node, deed.sent, number)
+    assert_nothing_leaks(bench, f"{name}, cut requests")
+    assert deed.effects() == 0, f"I2: half a request had an effect: {name}"
+    answer = deed.sent.to(bench.node)
+    assert_whole(bench, deed, (answer,), name)
+    assert answer.status == deed.first, answer
+    deed.onward(answer)
+
+
+@pytest.mark.parametrize("name", DEEDS)
+def test_an_answer_that_nobody_reads(bench: Bench, name: str) -> None:
+    """Hung up after n bytes of it: all has happened, or nothing, and the client goes on."""
+    example = whole_answer(bench.node, DEEDS[name](bench).sent)
+    for number in boundaries(example):
+        hung_up(bench, DEEDS[name](bench), number, name)
+    assert_nothing_leaks(bench, f"{name}, cut answers")
+
+
+def hung_up(bench: Bench, deed: Deed, after: int, name: str) -> None:
+    got = cut_answer(bench.node, deed.sent, after)
+    assert len(got) <= after
+    where = f"{name}, hung up after {after} bytes"
+    assert settled(lambda: deed.effects() == 1), f"I1: nothing was done: {where}"
+    assert_whole(bench, deed, (Answer(0),), where)
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(bench: Bench) -> None:
+    person = bench.person()
+    sent = uploads.upload(bench, person)
+    for number in boundaries(sent.raw())[:-1]:
+        cut_request(bench.node, sent, number)
+    upload_leaves_nothing(bench)
+    uploads.assert_as_listed(bench, person, 0)
+    assert sent.to(bench.node).status == 201
+    uploads.assert_as_listed(bench, person, 1)
+
+
+def upload_leaves_nothing(bench: Bench, seconds: float = 5.0) -> None:
+    assert_nothing_leaks(bench, "upload")  # by now the node has taken note of each cut
+    assert settled(lambda: uploads.half_uploads(bench) == [], seconds), "I10: a half upload lies about"
+
+
+def test_an_upload_whose_answer_nobody_reads(bench: Bench) -> None:
+    person = bench.person()
+    numbers = boundaries(whole_answer(bench.node, uploads.upload(bench, person)))
+    for count, number in enumerate(numbers, 2):
+        cut_answer(bench.node, uploads.upload(bench, person), number)
+        assert settled(partial(_has, bench, person, count)), f"I1: nothing was kept after {number} bytes"
+    upload_leaves_nothing(bench)
+    uploads.assert_as_listed(bench, person, 1 + len(numbers))
+
+
+def _has(bench: Bench, person: Person, number: int) -> bool:
+    return bench.count(uploads.FILES, person.user.id) == number
+
+
+def assert_nothing_leaks(bench: Bench, where: str) -> None:
+    bench_idle(bench, where)
+    assert settled(lambda: bench.count(LOCKS) == 0), f"I10: a lock is held: {where}"
+    assert_64_are_answered(bench, where)
+
+
+def assert_64_are_answered(bench: Bench, where: str) -> None:
+    """As many as the pool has connections, and more: had one been lost, they would wait for it and fail."""
+    planted = [steps.family(bench.site, person)[1] for person in steps.people(bench.site, 8)]
+    asked = [sent_by(partial(steps.refreshed, refresh_token=one)) for one in planted for _ in range(8)]
+    answers = asyncio.run(_together(bench, asked))
+    assert [answer.status for answer in answers] == [200] * 64, f"I10: {where}: {answers}"
+
+
+async def _together(bench: Bench, asked: list[Sent]) -> list[Answer]:
+    return await asyncio.gather(*(ask(bench.node, one) for one in asked))
+
+
+def test_memory_and_descriptors_stay_flat(bench: Bench) -> None:
+    """Three hundred connections cut at every kind of place, after a hundred that warm it up."""
+    sent = deeds_oauth.refresh(bench).sent
+    places = boundaries(sent.raw())
+    _cut_many(bench, sent, places, 100)
+    descriptors, memory = _descriptors(bench.node.pid), _memory(bench.node.pid)
+    _cut_many(bench, sent, places, 300)
+    bench_idle(bench, "flat")
+    assert settled(lambda: _descriptors(bench.node.pid) <= descriptors + _SPARE_DESCRIPTORS), "I10: descriptors leak"
+    grown = _memory(bench.node.pid) - memory
+    assert grown < _FLAT_BYTES, f"I10: {grown} bytes more after 300 cut connections"
+
+
+def _cut_many(bench: Bench, sent: Sent, places: list[int], times: int) -> None:
+    for number in range(times):
+        place = places[number % len(places)]
+        if number % 2:
+            cut_answer(bench.node, sent, place)
+        else:
+            cut_request(bench.node, sent, place)
+
+
+def _descriptors(pid: int) -> int:
+    return len([*Path(f"/proc/{pid}/fd").iterdir()])
+
+
+def _memory(pid: int) -> int:
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) * 1024
