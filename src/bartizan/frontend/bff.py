@@ -13,7 +13,7 @@ from bartizan.frontend.settings import FrontendSettings
 from bartizan.model.clients import Mode
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import cookies, csrf
-from bartizan.web import caller
+from bartizan.web import caller, headers
 from bartizan.web.pages import Pages
 
 _ACCESS_LIMIT = 3 * 1024  # bytes of an access cookie (F§1); browsers drop what is over 4,090 and keep the old one
@@ -40,15 +40,14 @@ class Bff:
         return int(self.ports.clock().timestamp())
 
     def brought(self, request: Request) -> Brought:
-        found = cookies.parse("; ".join(request.headers.getlist("cookie")))
+        found = cookies.parse("; ".join(headers.every(request.scope, b"cookie")))
         held = self.seals.held(found.get(self.names.rt), self.names.rt)
         return Brought(found, held, found.get(self.names.at))
 
     def same_origin(self, request: Request, method: str | None = None) -> None:
         """The origin test (F§3). Raises Refused (403)."""
-        headers = request.headers
-        app_origin = self.settings.app_origin
-        csrf.origin_test(method or request.method, headers.get("sec-fetch-site"), headers.get("origin"), app_origin)
+        site, origin = headers.one(request.scope, b"sec-fetch-site"), headers.one(request.scope, b"origin")
+        csrf.origin_test(method or request.method, site, origin, self.settings.app_origin)
 
     def granted(self, held: Held, tokens: Tokens) -> list[str]:
         """The Set-Cookie values after sign-in and after each rotation."""

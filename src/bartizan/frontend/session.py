@@ -12,10 +12,12 @@ from bartizan.frontend.seals import Held
 from bartizan.model.clients import Mode
 from bartizan.protocol.refusal import Refused, Unavailable
 from bartizan.protocol.web import csrf
-from bartizan.web.pages import with_cookies
+from bartizan.web import headers
+from bartizan.web.ready import Ready, pairs
 
 _NO_STORE = {"cache-control": "no-store"}
-_JSON = {"content-type": "application/json", **_NO_STORE}
+_JSON = pairs(_NO_STORE, "application/json")
+_CSRF = csrf.HEADER.lower().encode("ascii")
 
 
 class Session:
@@ -58,20 +60,21 @@ class Refresh:
     def __init__(self, bff: Bff) -> None:
         self._bff = bff
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, request: Request) -> Response | Ready:
         self._bff.same_origin(request)
         brought = self._bff.brought(request)
         held = brought.held
         if held is None:
             return signed_out(self._bff, brought)
-        demand_csrf(request.headers.get(csrf.HEADER), held)
+        demand_csrf(headers.one(request.scope, _CSRF), held)
         rotated = await rotate(self._bff, request, held)
         if rotated is None:
             return signed_out(self._bff, brought)
         answer: dict[str, object] = {"expires_in": rotated.tokens.expires_in}
         if held.mode is Mode.MEMORY:  # sealed at sign-in: nothing in this request can ask for it (F§2)
             answer["access_token"] = rotated.tokens.access_token
-        return with_cookies(Response(msgspec.json.encode(answer), headers=_JSON), rotated.cookies)
+        cookies = [(b"set-cookie", cookie.encode("latin-1")) for cookie in rotated.cookies]
+        return Ready(200, (*_JSON, *cookies), msgspec.json.encode(answer))
 
 
 def demand_csrf(presented: str | None, held: Held) -> None:
