@@ -18,7 +18,7 @@ from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
-from tests.fixtures.nodes import BACK, ISSUER, SECRET, Answer, Node, Site
+from tests.fixtures.nodes import BACK, ISSUER, SECRET, Answer, House, Node, Site
 from tests.fixtures.records import a_family, a_session, a_user
 
 from bartizan.auth.passwords import PasswordPool
@@ -30,6 +30,7 @@ from bartizan.model.users import User
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.pkce import challenge
+from bartizan.protocol.secrets import Ring
 from bartizan.protocol.web import cookies
 
 T = TypeVar("T")
@@ -44,13 +45,20 @@ def basic(client: str, secret: str = SECRET) -> dict[str, str]:
     return {"authorization": "Basic " + base64.b64encode(f"{client}:{secret}".encode()).decode()}
 
 
+def derived_secret(site: Site, key_id: str, client: str) -> str:
+    """Of a client of kind browser, as a node derives it whose newest ring key is this one."""
+    key = site.ring().purpose("client").by_id(key_id)
+    assert key is not None
+    return secrets.client_secret(Ring(((key_id, key),)), client)
+
+
 class Person(Struct, frozen=True):
     user: User
     session: Session
     cookie: str  # of the sign-on session, as a browser sends it
 
 
-def within(site: Site, work: Callable[[PostgresStore], Awaitable[T]]) -> T:
+def within(site: House, work: Callable[[PostgresStore], Awaitable[T]]) -> T:
     """By the store itself, past the nodes."""
 
     async def run() -> T:
@@ -63,7 +71,7 @@ def within(site: Site, work: Callable[[PostgresStore], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def rows(site: Site, query: str, *arguments: object) -> list[dict[str, Any]]:
+def rows(site: House, query: str, *arguments: object) -> list[dict[str, Any]]:
     """Plain SQL, for what a test counts."""
 
     async def run() -> list[dict[str, Any]]:
@@ -76,7 +84,7 @@ def rows(site: Site, query: str, *arguments: object) -> list[dict[str, Any]]:
     return asyncio.run(run())
 
 
-def people(site: Site, number: int = 1, *, password: bool = False) -> list[Person]:
+def people(site: House, number: int = 1, *, password: bool = False) -> list[Person]:
     """Signed in, each in a browser of their own. With `password` they can also sign in by the page (20 ms each)."""
 
     async def plant(store: PostgresStore) -> list[Person]:
@@ -89,7 +97,7 @@ def people(site: Site, number: int = 1, *, password: bool = False) -> list[Perso
                 session = a_session(user)
                 await records.users.add(user, digest)
                 await records.sessions.add(session, secrets.fingerprint(secret))
-                planted.append(Person(user, session, f"{NAMES.sso}={secret}"))
+                planted.append(Person(user, session, f"{cookies.names(site.app).sso}={secret}"))
         return planted
 
     return within(site, plant)

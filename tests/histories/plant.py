@@ -9,13 +9,14 @@ from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
-from tests.faults.steps import NAMES, VERIFIER, basic
-from tests.fixtures.nodes import APP, BACK, Site
+from tests.faults.steps import VERIFIER, basic
+from tests.fixtures.nodes import BACK, House
 from tests.fixtures.records import new_id
 
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.pkce import challenge
+from bartizan.protocol.web import cookies
 
 SCOPES = ["openid", "photos.read"]
 
@@ -29,6 +30,7 @@ class Grant(Struct, frozen=True, kw_only=True):
     token: str
     code: str
     cookie: str  # of the session, at id
+    cookie_name: str
     session: UUID
 
     @property
@@ -36,7 +38,7 @@ class Grant(Struct, frozen=True, kw_only=True):
         return self.client == "app"
 
 
-def authorization(site: Site, client: str) -> dict[str, str]:
+def authorization(site: House, client: str) -> dict[str, str]:
     """The client's own header. The BFF's secret comes of the ring."""
     if client != "app":
         return basic(client)
@@ -44,10 +46,11 @@ def authorization(site: Site, client: str) -> dict[str, str]:
     return basic(client, secret)
 
 
-def plant(site: Site, number: int, *, codes: bool = True) -> list[Grant]:
+def plant(site: House, number: int, *, codes: bool = True) -> list[Grant]:
     """Half begin as a code of the shop's; the others are the BFF's and the shop's."""
     ring = site.ring().purpose(refresh.PURPOSE)
     key_id = ring.newest[0]
+    cookie_name = cookies.names(site.app).sso
     grants = []
     for one in range(number):
         family, client = new_id(), "app" if one % 4 == 1 else "shop"
@@ -62,15 +65,16 @@ def plant(site: Site, number: int, *, codes: bool = True) -> list[Grant]:
                 token="" if code else token or "",
                 code=code,
                 cookie=cookie,
+                cookie_name=cookie_name,
                 session=new_id(),
             )
         )
-    asyncio.run(_write(site.url, grants, key_id))
+    asyncio.run(_write(site, grants, key_id))
     return grants
 
 
-async def _write(url: str, grants: list[Grant], key_id: str) -> None:
-    connection: Any = await asyncpg.connect(url)  # type: ignore[no-untyped-call]  # theirs
+async def _write(site: House, grants: list[Grant], key_id: str) -> None:
+    connection: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
     users = [new_id() for _ in grants]
     sessions = [grant.session for grant in grants]
     emails = [f"{user.hex[-12:]}@example.com" for user in users]
@@ -84,11 +88,11 @@ async def _write(url: str, grants: list[Grant], key_id: str) -> None:
             await connection.execute(_SESSIONS, sessions, users, prints)
             await connection.execute(
                 _FAMILIES, [g.family for g, _ in planted], [user for _, user in planted],
-                [g.client for g, _ in planted], [g.session for g, _ in planted], key_id, SCOPES, [APP],
+                [g.client for g, _ in planted], [g.session for g, _ in planted], key_id, SCOPES, [site.app],
             )  # fmt: skip
             await connection.execute(
                 _CODES, [secrets.fingerprint(g.code) for g, _ in coded], [user for _, user in coded],
-                [g.session for g, _ in coded], challenge(VERIFIER), SCOPES, [APP], BACK,
+                [g.session for g, _ in coded], challenge(VERIFIER), SCOPES, [site.app], BACK,
             )  # fmt: skip
     finally:
         await connection.close()
@@ -120,4 +124,4 @@ _CODES = """
 
 
 def sso(grant: Grant) -> dict[str, str]:
-    return {"cookie": f"{NAMES.sso}={grant.cookie}"}
+    return {"cookie": f"{grant.cookie_name}={grant.cookie}"}

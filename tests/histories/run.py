@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import uvloop
 from msgspec import Struct
-from tests.fixtures.nodes import Node, Site
+from tests.fixtures.nodes import House, Node
 from tests.histories.calls import Call, Kind, save
 from tests.histories.model import Standing, outcomes
 from tests.histories.plant import Grant, authorization, plant
@@ -66,7 +66,7 @@ class Report(Struct, frozen=True, kw_only=True):
         return max((one.looked_at for one in self.verdicts.values()), default=0)
 
 
-def record(site: Site, nodes: list[Node], settings: Settings, disaster: Disaster | None = None) -> History:
+def record(site: House, nodes: list[Node], settings: Settings, disaster: Disaster | None = None) -> History:
     """The nodes are ready. One that is killed is started again as it was; `disaster` happens beside the calls."""
     grants = plant(site, max(40, settings.calls // 12) + int(settings.seconds * 60))
     ring = site.ring().purpose(refresh.PURPOSE)
