@@ -45,8 +45,9 @@ async def authenticate(presented: Presented, server: AuthServer, trace: Trace) -
 
 def _fault(presented: Presented, client: Client | None, ring: Ring) -> str:
     """Why not, or "". The secret is compared in every case."""
-    expected = _NOBODY if client is None else _expected(client, ring)
-    same = hmac.compare_digest(secrets.fingerprint(presented.secret or ""), expected)
+    expected = (_NOBODY,) if client is None else _expected(client, ring)
+    shown = secrets.fingerprint(presented.secret or "")
+    same = any(hmac.compare_digest(shown, one) for one in expected)
     if client is None:
         return "unknown client"
     if client.disabled:
@@ -58,11 +59,13 @@ def _fault(presented: Presented, client: Client | None, ring: Ring) -> str:
     return "" if same else "wrong secret"
 
 
-def _expected(client: Client, ring: Ring) -> bytes:
-    """The fingerprint of the right secret. The BFF's is derived from the ring, so none is at rest."""
+def _expected(client: Client, ring: Ring) -> tuple[bytes, ...]:
+    """The fingerprints of the right secret. The BFF's is derived from the ring, so none is at rest; while a new key of
+    the ring comes to one node after the other, the BFF may derive it from any of them."""
     if client.kind is Kind.BROWSER and client.auth_method is not AuthMethod.NONE:
-        return secrets.fingerprint(secrets.client_secret(ring, client.id))
-    return client.secret_fingerprint or _NOBODY
+        derived = (secrets.client_secret(Ring((one,)), client.id) for one in ring.all)
+        return tuple(secrets.fingerprint(secret) for secret in derived)
+    return (client.secret_fingerprint or _NOBODY,)
 
 
 async def _refuse(client: Client | None, fault: str, server: AuthServer, trace: Trace) -> Refused:

@@ -13,7 +13,7 @@ from bartizan.protocol.secrets import client_secret, fingerprint
 from bartizan.stack import compile as compiled
 from bartizan.stack import effective, sources, workers
 from bartizan.stack.config import BrokenConfig, parse
-from bartizan.stack.effective import Effective, add_ring_key, read, ring, ring_file, save
+from bartizan.stack.effective import Effective, add_ring_key, drop_ring_key, read, ring, ring_file, save, use_ring_key
 from bartizan.stack.home import Home
 from bartizan.stack.schema import Auth, Config
 
@@ -121,6 +121,20 @@ def test_the_key_ring_is_made_once_0600_and_grows_at_the_top(data: Path) -> None
     both = ring(at(data, Config())).keys
     assert both[0][0] == name
     assert both[1:] == first
+
+
+def test_a_ring_key_that_comes_ahead_is_read_everywhere_before_it_writes(data: Path) -> None:
+    path = ring_file(data)
+    old = ring(at(data, Config())).keys[0][0]
+    new = add_ring_key(path, ahead=True)
+    assert [name for name, _ in ring(at(data, Config())).keys] == [old, new]
+    use_ring_key(path, new)
+    assert [name for name, _ in ring(at(data, Config())).keys] == [new, old]
+    drop_ring_key(path, old)
+    assert [name for name, _ in ring(at(data, Config())).keys] == [new]
+    with pytest.raises(ValueError, match="at least one key"):
+        drop_ring_key(path, new)
+    assert [name for name, _ in ring(at(data, Config())).keys] == [new], "the last one stays"
 
 
 def test_what_children_are_handed_holds_no_secret(data: Path) -> None:

@@ -1,0 +1,126 @@
+"""X30: five seconds without a database, then everybody at once.
+
+Must hold: what is too much is sent away with 429 or 503 and Retry-After; all have refreshed within 10 s of the
+database's return and nobody was signed out; no more hashes at once than there are threads for; memory stays bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.faults import steps
+from tests.faults.cluster.crowd import Crowd
+from tests.faults.steps import Person
+from tests.fixtures.nodes import Node, Site
+
+pytestmark = pytest.mark.faults
+
+CLIENTS = 2000 if os.environ.get("BARTIZAN_FAULTS") == "long" else 500
+SIGN_INS = 120
+MEMORY = 400_000  # KB of one node
+
+MUTANTS = {
+    "an outage signs out": {
+        "module": "bartizan.database.connection",
+        "before": (
+            "        if connection is None or _is_gone(connection):\n"
+            '            raise Unavailable("database") from error'
+        ),
+        "after": (
+            "        from bartizan.protocol.oauth.errors import no\n"
+            '        raise no("invalid_grant", "away") from error'
+        ),
+    },
+}
+
+
+def resident(node: Node) -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{node.pid}/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def threads(node: Node) -> int:
+    return len(list(Path(f"/proc/{node.pid}/task").iterdir()))
+
+
+async def outage(
+    site: Site, crowd: Crowd, nodes: list[Node], person: Person, statuses: Counter[int]
+) -> tuple[float, int]:
+    """Everybody tries all the time, people at the sign-in page too. Gives how long after the database's return the last
+    had refreshed, and the most threads of a node seen."""
+    most = 0
+
+    async def sign_in(node: Node) -> None:
+        answer = await asyncio.to_thread(steps.sign_in, steps.Browser(node), person)
+        statuses[answer.status] += 1
+        if answer.status in (429, 503):
+            assert "retry-after" in answer.headers, answer
+
+    async def look() -> None:
+        nonlocal most
+        while True:
+            most = max(most, *(threads(node) for node in nodes))
+            await asyncio.sleep(0.05)
+
+    looking = asyncio.create_task(look())
+    site.postgres.kill()
+    trying = asyncio.gather(*(crowd.until_done(member, seconds=30) for member in crowd.members))
+    await asyncio.sleep(5)
+    await asyncio.to_thread(site.postgres.start)
+    back = time.monotonic()
+    crowd.forget()
+    await asyncio.gather(trying, *(sign_in(nodes[one % len(nodes)]) for one in range(SIGN_INS)))
+    looking.cancel()
+    crowd.close()
+    return max(member.done_at for member in crowd.members) - back, most
+
+
+def test_everybody_is_back_soon_and_nobody_was_signed_out(nodes_site: Site) -> None:
+    nodes = [nodes_site.node().start(wait=False) for _ in range(2)]
+    for node in nodes:
+        node.wait_ready()
+    crowd = Crowd(nodes_site, nodes, CLIENTS)
+    signed: Counter[int] = Counter()
+    person = steps.people(nodes_site, password=True)[0]
+    took, most = asyncio.run(outage(nodes_site, crowd, nodes, person, signed))
+    told = f"{took:.1f} s, {crowd.statuses}, sign-ins {signed}, {[resident(node) for node in nodes]} KB, {most} threads"
+    print(told)
+    assert [member.refused for member in crowd.members if member.refused] == [], told
+    assert {member.rotations for member in crowd.members} == {1}, told
+    assert set(crowd.statuses) <= {200, 429, 503}, told
+    assert crowd.bare == 0, told
+    assert took < 10, told
+    assert set(signed) <= {303, 429, 503}, told
+    assert all(resident(node) < MEMORY for node in nodes), told
+    assert most < 20, told
+    counted = steps.rows(nodes_site, "SELECT count(*) FROM families WHERE ended_at IS NULL AND generation = 2")
+    assert counted == [{"count": CLIENTS}]
+    asyncio.run(every_chain_lives(crowd))
+
+
+async def every_chain_lives(crowd: Crowd) -> None:
+    crowd.forget()
+    await asyncio.gather(*(crowd.ask(member) for member in crowd.members[:100]))
+    crowd.close()
+    assert crowd.statuses == {200: 100}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_without_the_protection_it_is_seen(nodes_site: Site, mutant: str) -> None:
+    nodes = [nodes_site.node().start(mutant=(MUTANTS[mutant],))]
+    crowd = Crowd(nodes_site, nodes, 20)
+    nodes_site.postgres.kill()
+
+    async def meet() -> None:
+        await asyncio.gather(*(crowd.ask(member) for member in crowd.members))
+        crowd.close()
+
+    asyncio.run(meet())
+    assert any(member.refused for member in crowd.members)

@@ -1,0 +1,123 @@
+"""X4: PostgreSQL stopped at once, by itself and by kill -9, and started again, under load on two nodes.
+
+Must hold: 503 with Retry-After and nothing else meanwhile; no acknowledged write lost; readiness tells the truth; all
+recovers alone within 10 s; the history is linearizable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from msgspec import Struct
+from tests.fixtures.nodes import Node, Site
+from tests.histories import run
+from tests.histories.calls import Kind
+from tests.histories.play import Book
+
+pytestmark = pytest.mark.faults
+
+ROUNDS = 4 if os.environ.get("BARTIZAN_FAULTS") == "long" else 1
+WITHIN = 10.0
+
+MUTANTS = {
+    "a commit does not wait for the disk": {
+        "module": "bartizan.database.store",
+        "before": '"jit": "off",',
+        "after": '"jit": "off", "synchronous_commit": "off",',
+    },
+    "a lost connection is not told apart": {
+        "module": "bartizan.database.connection",
+        "before": "    except AWAY as lost:",
+        "after": "    except ZeroDivisionError as lost:",
+    },
+}
+
+
+class Outage(Struct):
+    down: float
+    up: float = 0.0
+    unready: float = 0.0  # seconds until every node said so
+    ready: float = 0.0  # seconds after the start until every node said so
+
+
+def immediately(site: Site) -> None:
+    """As `pg_ctl stop -m immediate`."""
+    os.kill(site.postgres.pid, signal.SIGQUIT)
+    site.postgres.stop()
+
+
+def killed(site: Site) -> None:
+    site.postgres.kill()
+    time.sleep(0.3)  # its children see the closed pipe; a new server does not start beside them
+
+
+async def when(condition: Callable[[], bool], seconds: float) -> float:
+    begun = time.monotonic()
+    while not await asyncio.to_thread(condition):
+        assert time.monotonic() - begun < seconds, "it did not come true"
+        await asyncio.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def outages(site: Site, nodes: list[Node], rounds: int, seen: list[Outage]) -> Callable[[Book], object]:
+    async def disaster(book: Book) -> None:
+        for one in range(2 * rounds):
+            await asyncio.sleep(1.0)
+            seen.append(Outage(time.monotonic()))
+            await asyncio.to_thread((immediately, killed)[one % 2], site)
+            seen[-1].unready = await when(lambda: not any(node.ready() for node in nodes), 5)
+            await asyncio.sleep(0.5)
+            await asyncio.to_thread(site.postgres.start)
+            seen[-1].up = time.monotonic()
+            seen[-1].ready = await when(lambda: all(node.ready() for node in nodes), WITHIN)
+        await asyncio.sleep(1.0)
+
+    return disaster
+
+
+def played(site: Site, *mutant: dict[str, str]) -> tuple[run.History, list[Outage], list[str]]:
+    nodes = [site.node().start(mutant=mutant, wait=False) for _ in range(2)]
+    for node in nodes:
+        node.wait_ready()
+    seen: list[Outage] = []
+    settings = run.Settings(calls=400, seed=run.seed(), seconds=ROUNDS * 7)
+    history = run.record(site, nodes, settings, outages(site, nodes, ROUNDS, seen))  # type: ignore[arg-type]  # a coroutine
+    missing = asyncio.run(run.lost(site.url, history))
+    for node in nodes:
+        node.kill()
+    return history, seen, missing
+
+
+def test_a_database_that_stops_at_once_loses_nothing_and_all_comes_back_alone(nodes_site: Site) -> None:
+    history, seen, missing = played(nodes_site)
+    report = run.check(history)
+    told = f"{run.told(history, report)}\n{seen}"
+    print(told)
+    assert not history.faults, told
+    assert missing == [], told
+    assert not report.wrong, f"{told}\n{run.keep(history)}"
+    statuses = {what.rpartition(": ")[2] for what in history.answers}
+    assert statuses <= {"done", "refused", "503"}, told  # no connection broke
+    assert history.answers["refresh: 503"], told
+    for outage in seen:
+        assert first_rotation_after(history, outage.up) < WITHIN, told
+        assert outage.unready < 3, told
+
+
+def first_rotation_after(history: run.History, moment: float) -> float:
+    return min(
+        call.latest - moment
+        for call in history.calls
+        if call.kind is Kind.REFRESH and call.known and call.said and call.invoked > moment
+    )
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_without_the_protection_it_is_seen(nodes_site: Site, mutant: str) -> None:
+    history, _, missing = played(nodes_site, MUTANTS[mutant])
+    assert history.faults or missing or run.check(history).wrong
