@@ -16,11 +16,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Container
-from http.client import HTTPException
 from threading import Event, Lock, Thread
-from urllib.parse import urlsplit
 
-from bartizan.guard import localhost
+from bartizan.guard.fetch import ANSWER_LIMIT, Fetcher
 from bartizan.guard.gate import Held
 from bartizan.model.ended import MOST_LISTED
 from bartizan.protocol import jose
@@ -38,7 +36,6 @@ _KEYS_AGAIN = 5.0  # at most this often for a request's unknown kid: anybody can
 _ALL_EVERY = 600.0  # the whole list again, so that what has left it leaves us
 _SHRINK_EVERY = 30.0  # or this, while more is held than can be listed at a time: some of it has left the list
 _FORGOTTEN_AFTER = 10.0  # after a key has gone, the list goes that only its tokens needed
-_ANSWER_LIMIT = 4 * 1024 * 1024
 
 FEED_PATH = "/.well-known/bartizan/ended"
 Fetch = Callable[[str, float], bytes]  # (path with query, seconds) → body of a 200, else OSError
@@ -61,7 +58,7 @@ class Watch:
     ) -> None:
         self.issuer = str(origins.parse(issuer))
         self._jwks_path = jwks_path
-        self._fetch = fetch if fetch is not None else _Fetcher(self.issuer, address)
+        self._fetch = fetch if fetch is not None else Fetcher(self.issuer, address)
         self._clock = clock
         self._monotonic = monotonic
         self._lock = Lock()
@@ -215,7 +212,7 @@ class Watch:
             audience=None,
             now=int(self._clock()),
             max_age=UNSEEN,
-            limit=_ANSWER_LIMIT,
+            limit=ANSWER_LIMIT,
         )
 
     def _hold(self, ended: Container[str]) -> None:
@@ -226,29 +223,3 @@ class Watch:
         same = keys.keys() == held.keys.by_kid.keys()
         if not same or (ended is not held.ended and ended != held.ended):
             self._held = Held(held.keys if same else KeySet(keys), ended)
-
-
-class _Fetcher:
-    """GET over http.client: no redirects, no proxies, a bounded answer. One connection a fetch, as fetches are rare."""
-
-    def __init__(self, issuer: str, address: str) -> None:
-        self._parts = urlsplit(issuer)
-        self._address = address
-
-    def __call__(self, path: str, timeout: float) -> bytes:
-        parts = self._parts
-        host = parts.hostname or ""
-        line = localhost.connection(parts.scheme, host, parts.port, timeout=timeout, address=self._address)
-        try:
-            line.request("GET", path, headers={"Host": parts.netloc, "Accept": "*/*"})
-            answer = line.getresponse()
-            body = answer.read(_ANSWER_LIMIT + 1)
-        except (HTTPException, ValueError) as error:  # garbage, which http.client does not count as OSError
-            raise OSError(f"{path} answers no HTTP: {error!r}") from error
-        finally:
-            line.close()
-        if answer.status != 200:
-            raise OSError(f"{path} answers {answer.status}")
-        if len(body) > _ANSWER_LIMIT:
-            raise OSError(f"{path} answers too much")
-        return body

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bartizan.guard import keys, localhost
+from bartizan.guard.fetch import Fetcher
 from bartizan.guard.gate import Gate
 from bartizan.guard.keys import Watch
 from bartizan.guard.policy import GuardRequest, Resource, RoutePolicy, Who
@@ -267,7 +268,7 @@ def test_over_a_unix_socket_under_the_issuers_name(tmp_path: Path) -> None:
 def test_answers_that_are_none() -> None:
     handler = type("H", (Handler,), {"hosts": [], "issuer": Issuer()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    fetch = keys._Fetcher(f"http://127.0.0.1:{server.server_port}", "")
+    fetch = Fetcher(f"http://127.0.0.1:{server.server_port}")
     with serving(server):
         with pytest.raises(OSError, match="answers 404"):
             fetch("/nowhere", 1)
@@ -312,7 +313,7 @@ class Garbage(Handler):
 
 def test_garbage_on_the_wire_is_an_absent_issuer_not_a_defect() -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Garbage)
-    fetch = keys._Fetcher(f"http://127.0.0.1:{server.server_port}", "")
+    fetch = Fetcher(f"http://127.0.0.1:{server.server_port}")
     with serving(server), pytest.raises(OSError, match="no HTTP"):
         fetch("/jwks", 1)
 
