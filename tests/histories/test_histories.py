@@ -8,6 +8,7 @@ import asyncio
 import os
 
 import pytest
+from tests.faults.cluster.forms import LONG, rows
 from tests.fixtures.nodes import Node, Site
 from tests.histories import run
 from tests.histories.mutants import MUTANTS
@@ -15,7 +16,7 @@ from tests.histories.mutants import MUTANTS
 pytestmark = pytest.mark.faults
 
 CALLS = int(os.environ.get("BARTIZAN_HISTORY_CALLS", "6000"))
-MUTANT_CALLS = 6000 if os.environ.get("BARTIZAN_FAULTS") == "long" else 900
+MUTANT_CALLS = 6000 if LONG else 900
 
 
 def two(site: Site, *mutant: dict[str, str]) -> list[Node]:
@@ -39,7 +40,7 @@ def test_concurrent_calls_with_kill_9_are_linearizable(nodes_site: Site) -> None
     assert sum(call.known for call in history.calls) > 0.9 * CALLS, told
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", rows(MUTANTS, short=3))
 def test_the_checker_finds_a_protection_that_is_gone(shared_nodes_site: Site, mutant: str) -> None:
     nodes = two(shared_nodes_site, MUTANTS[mutant])
     try:

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.faults import steps
+from tests.faults.cluster.forms import rows
 from tests.fixtures.nodes import Answer, Node, Site
 from tests.histories import run
 from tests.histories.plant import authorization
@@ -99,7 +100,7 @@ def test_a_deadlock_is_tried_again_and_has_its_effect_once(shared_nodes_site: Si
     node.kill()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", rows(MUTANTS))
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     node = shared_nodes_site.node().start(mutant=(MUTANTS[mutant],))
     answer, counts = crossed(shared_nodes_site, node)
@@ -133,7 +134,7 @@ def test_a_row_that_is_held_is_waited_for_two_seconds_and_then_503(shared_nodes_
     node.kill()
 
 
-@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+@pytest.mark.parametrize("isolation", rows({"serializable": "", "repeatable read": ""}))
 def test_under_a_stricter_isolation_nothing_is_a_defect(nodes_site: Site, isolation: str) -> None:
     """Statements then fail that would have waited; a site's database may be set so."""
     database = nodes_site.url.split("@/", 1)[1].split("?", 1)[0]

@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import Struct
+from tests.faults.cluster.forms import LONG, rows
 from tests.fixtures.nodes import Node, Site
 from tests.histories import run
 from tests.histories.calls import Kind
@@ -21,7 +22,7 @@ from tests.histories.play import Book
 
 pytestmark = pytest.mark.faults
 
-ROUNDS = 4 if os.environ.get("BARTIZAN_FAULTS") == "long" else 1
+STOPS = 8 if LONG else 2  # by turns at once and by kill -9
 WITHIN = 10.0
 
 MUTANTS = {
@@ -64,10 +65,10 @@ async def when(condition: Callable[[], bool], seconds: float) -> float:
     return time.monotonic() - begun
 
 
-def outages(site: Site, nodes: list[Node], rounds: int, seen: list[Outage]) -> Callable[[Book], object]:
+def outages(site: Site, nodes: list[Node], stops: int, seen: list[Outage]) -> Callable[[Book], object]:
     async def disaster(book: Book) -> None:
-        for one in range(2 * rounds):
-            await asyncio.sleep(1.0)
+        for one in range(stops):
+            await asyncio.sleep(0.8)
             seen.append(Outage(time.monotonic()))
             await asyncio.to_thread((immediately, killed)[one % 2], site)
             seen[-1].unready = await when(lambda: not any(node.ready() for node in nodes), 5)
@@ -75,18 +76,18 @@ def outages(site: Site, nodes: list[Node], rounds: int, seen: list[Outage]) -> C
             await asyncio.to_thread(site.postgres.start)
             seen[-1].up = time.monotonic()
             seen[-1].ready = await when(lambda: all(node.ready() for node in nodes), WITHIN)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.8)
 
     return disaster
 
 
-def played(site: Site, *mutant: dict[str, str]) -> tuple[run.History, list[Outage], list[str]]:
+def played(site: Site, stops: int, *mutant: dict[str, str]) -> tuple[run.History, list[Outage], list[str]]:
     nodes = [site.node().start(mutant=mutant, wait=False) for _ in range(2)]
     for node in nodes:
         node.wait_ready()
     seen: list[Outage] = []
-    settings = run.Settings(calls=400, seed=run.seed(), seconds=ROUNDS * 7)
-    history = run.record(site, nodes, settings, outages(site, nodes, ROUNDS, seen))  # type: ignore[arg-type]  # a coroutine
+    settings = run.Settings(calls=400, seed=run.seed(), seconds=stops * 2.7)
+    history = run.record(site, nodes, settings, outages(site, nodes, stops, seen))  # type: ignore[arg-type]  # a coroutine
     missing = asyncio.run(run.lost(site.url, history))
     for node in nodes:
         node.kill()
@@ -94,7 +95,7 @@ def played(site: Site, *mutant: dict[str, str]) -> tuple[run.History, list[Outag
 
 
 def test_a_database_that_stops_at_once_loses_nothing_and_all_comes_back_alone(nodes_site: Site) -> None:
-    history, seen, missing = played(nodes_site)
+    history, seen, missing = played(nodes_site, STOPS)
     report = run.check(history)
     told = f"{run.told(history, report)}\n{seen}"
     print(told)
@@ -117,7 +118,7 @@ def first_rotation_after(history: run.History, moment: float) -> float:
     )
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", rows(MUTANTS))
 def test_without_the_protection_it_is_seen(nodes_site: Site, mutant: str) -> None:
-    history, _, missing = played(nodes_site, MUTANTS[mutant])
+    history, _, missing = played(nodes_site, 1, MUTANTS[mutant])
     assert history.faults or missing or run.check(history).wrong

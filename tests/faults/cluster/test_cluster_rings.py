@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 from tests.faults import steps
+from tests.faults.cluster.forms import rows
 from tests.faults.steps import NAMES, Person
 from tests.fixtures.nodes import Answer, Node, Site
 
@@ -151,7 +152,7 @@ def test_a_key_of_the_ring_comes_is_taken_back_and_the_old_one_goes(shared_nodes
     town.close()
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", rows(MUTANTS))
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     town = Town(shared_nodes_site, MUTANTS[mutant])
     new = effective.add_ring_key(town.ring, ahead=True)

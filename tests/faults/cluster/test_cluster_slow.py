@@ -7,7 +7,6 @@ JWKS and discovery stay fast; who needs nothing of what is held goes on; all rec
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ import asyncpg
 import pytest
 from msgspec import Struct
 from tests.faults.cluster.crowd import Crowd, share
+from tests.faults.cluster.forms import rows
 from tests.faults.cluster.proxy import Proxy
 from tests.faults.steps import basic
 from tests.fixtures.nodes import Node, Site
@@ -26,7 +26,6 @@ from tests.histories.wire import Wire
 
 pytestmark = pytest.mark.faults
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 DEADLINE = (
     11.5  # two in the queue, two for a connection, six for a statement, and some for a busy machine; routes have 15
 )
@@ -107,7 +106,8 @@ TROUBLES = {
     "the families are locked": Trouble(held_lock, 4, others=True),
     "the database says nothing": Trouble(silence, 6, others=False),
     "all tables but the keys are locked": Trouble(no_look_ups, 4, others=False),
-} | ({"the database takes five seconds": Trouble(slowness, 12, others=False)} if LONG else {})
+    "the database takes five seconds": Trouble(slowness, 12, others=False),
+}
 
 
 @contextmanager
@@ -164,8 +164,7 @@ class Seen(Struct):
         return [name for name, holds in found.items() if not holds]
 
 
-async def lived_through(site: Site, proxy: Proxy, node: Node, trouble: Trouble) -> Seen:
-    crowd = Crowd(site, [node], CROWD)
+async def lived_through(site: Site, proxy: Proxy, node: Node, trouble: Trouble, crowd: Crowd) -> Seen:
     agent = b"grant_type=client_credentials"
     try:
         await asyncio.gather(*(crowd.ask(member) for member in crowd.members))
@@ -193,21 +192,22 @@ async def lived_through(site: Site, proxy: Proxy, node: Node, trouble: Trouble) 
         crowd.close()
 
 
-@pytest.mark.parametrize("name", TROUBLES)
+@pytest.mark.parametrize("name", rows(TROUBLES, short=2))
 def test_a_database_in_trouble_holds_up_nobody_for_long(shared_nodes_site: Site, name: str) -> None:
     trouble = TROUBLES[name]
     with behind_a_proxy(shared_nodes_site) as (proxy, node):
-        seen = asyncio.run(lived_through(shared_nodes_site, proxy, node, trouble))
+        crowd = Crowd(shared_nodes_site, [node], CROWD)
+        seen = asyncio.run(lived_through(shared_nodes_site, proxy, node, trouble, crowd))
     assert seen.faults(trouble) == [], seen
 
 
-@pytest.mark.skipif(not LONG, reason="the long form: each waits for deadlines")
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", rows(MUTANTS, short=0))
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     found: list[str] = []
     with behind_a_proxy(shared_nodes_site, MUTANTS[mutant]) as (proxy, node):
         for name in ("the database says nothing", "the families are locked"):
-            seen = asyncio.run(lived_through(shared_nodes_site, proxy, node, TROUBLES[name]))
+            crowd = Crowd(shared_nodes_site, [node], CROWD)
+            seen = asyncio.run(lived_through(shared_nodes_site, proxy, node, TROUBLES[name], crowd))
             found += seen.faults(TROUBLES[name])
             if found:
                 return
