@@ -15,7 +15,10 @@ _MOST = 2**62
 
 
 def one_of(methods: Iterable[str]) -> Json:
-    return {"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}}
+    """A route's headers are looked at before its path, by every request that passes it: one method needs no pattern."""
+    first, *others = methods
+    match: Json = {"safe_regex": {"regex": "|".join((first, *others))}} if others else {"exact": first}
+    return {"name": ":method", "string_match": match}
 
 
 def header(name: str, match: Json) -> Json:
