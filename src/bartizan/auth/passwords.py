@@ -1,23 +1,32 @@
 """Passwords: argon2id 19 MiB, t=2, p=1 (OWASP), in a bounded pool, and the one rule for new ones (NIST SP 800-63B).
 
-A hash takes 20 ms of one core and 19 MiB. Without a bound, a flood of sign-ins would be a flood of memory: who would
-have to wait too long is told 503 at once.
+A hash takes 20 ms of one core and 19 MiB. Without a bound, a flood of sign-ins would be a flood of memory, and every
+other request would wait for a core: so few hash at once, they give way to everything else that wants to run, and who
+would have to wait too long is told 503 and when to come back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import random
+import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from unicodedata import normalize
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
+from bartizan.auth.crowding import Demand
 from bartizan.protocol.refusal import Unavailable
 
 T = TypeVar("T")
@@ -31,13 +40,50 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$7eKq5V5x9uvWUwTG/2vYRg$eNNTlloHSAdNBVPV4rVD1Au0l4ACzbzapIb4tg73cdA"
 
 
-class PasswordPool:
-    """`threads` hash at once, `waiting` more may queue; the rest get Unavailable."""
+POOL = "the password pool"
+# What waits is some kilobytes, what hashes is 19 MiB. On two idle cores so many take three seconds.
+WAITING = 128
+PATIENCE = 5.0  # seconds: a person who has waited so long is told, rather than served later
+_SOONEST, _LATEST = 2, 60  # seconds of Retry-After
+_FIRST_PACE = 0.025  # seconds a hash, until some were made
+_NICE = 10
+# Requests that want less than the first share of a core leave room; from the second on, a thread rests `_REST` times as
+# long as it hashed, so that it takes a tenth of a core. Only who comes while others hash can notice.
+_QUIET, _BUSY, _REST = 0.4, 0.8, 8.0
 
-    def __init__(self, threads: int = 2, waiting: int = 32) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2id")
+
+class Wanted(Protocol):
+    def share(self) -> float:
+        """Of a core, since it was asked last."""
+        ...
+
+
+class PasswordPool:
+    """`threads` hash at once and `waiting` more may queue, as long as they can be expected to have their turn within
+    `patience`; the rest get Unavailable, with a time to come back that is drawn, so that a herd comes back one by one.
+    """
+
+    def __init__(
+        self,
+        threads: int = 1,
+        waiting: int = WAITING,
+        *,
+        patience: float = PATIENCE,
+        monotonic: Callable[[], float] = time.monotonic,
+        fraction: Callable[[], float] = random.random,
+        demand: Callable[[int], Wanted] = Demand,
+    ) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="argon2id", initializer=_step_back)
+        self._threads = threads
         self._most = threads + waiting
+        self._patience = patience
+        self._monotonic = monotonic
+        self._fraction = fraction
+        self._demand = demand
         self._under_way = 0
+        self._own = threading.local()  # of each hashing thread: what it knows of the loop's, and until when it rests
+        self._pace = _FIRST_PACE  # seconds that one takes lately: on a busy machine many times what it takes alone
+        self._sent_away: deque[float] = deque(maxlen=4096)
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: _hasher.hash(_prepared(password)))
@@ -47,17 +93,67 @@ class PasswordPool:
         matched = await self._run(lambda: _verify(password_hash or _NOBODY, password))
         return matched and password_hash is not None
 
+    def full(self) -> int:
+        """0: come in. Else the seconds after which to come back: asked before a request costs anything else."""
+        turn = self._under_way / self._threads * self._pace
+        return self._again() if self._under_way >= self._most or turn > self._patience else 0
+
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._under_way >= self._most:
-            raise Unavailable("the password pool", 2)
+        if again := self.full():
+            raise Unavailable(POOL, again)
         self._under_way += 1
+        made = self._pool.submit(self._timed, work, threading.get_native_id())
+        waiting = asyncio.wrap_future(made)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            await asyncio.wait({waiting}, timeout=self._patience)
+            if made.cancel():  # its turn has not come
+                raise Unavailable(POOL, self._again())
+            return await waiting
         finally:
+            made.cancel()  # who asked has gone
             self._under_way -= 1
+
+    def _timed(self, work: Callable[[], T], asking: int) -> T:
+        """In a thread of the pool. `asking`: the thread whose requests are not to be held up."""
+        begun, own = self._monotonic(), self._own
+        if not hasattr(own, "demand"):
+            own.demand, own.rests_until = self._demand(asking), begun
+        if own.rests_until > begun:
+            time.sleep(own.rests_until - begun)
+        spent = time.thread_time()
+        done = work()
+        spent, now = time.thread_time() - spent, self._monotonic()
+        own.rests_until = now + spent * _rest(own.demand.share())
+        self._pace += (now - begun - self._pace) / 8
+        return done
+
+    def _again(self) -> int:
+        """Somewhere in the time that those who were sent away lately would take, one after the other."""
+        now = self._monotonic()
+        while self._sent_away and self._sent_away[0] < now - self._patience:
+            self._sent_away.popleft()
+        self._sent_away.append(now)
+        span = self._patience + len(self._sent_away) * self._pace / self._threads
+        return min(_SOONEST + math.floor(self._fraction() * span), _LATEST)
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _rest(demand: float) -> float:
+    return _REST * min(1.0, max(0.0, (demand - _QUIET) / (_BUSY - _QUIET)))
+
+
+def threads_for(cores: int, workers: int) -> int:
+    """All but one core, shared out among the workers of this machine."""
+    return max(1, (cores - 1) // workers)
+
+
+def _step_back() -> None:
+    """Linux has a priority for each thread: a hash then takes what the requests leave of the cores."""
+    if sys.platform == "linux":
+        me = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, me, min(19, os.getpriority(os.PRIO_PROCESS, me) + _NICE))
 
 
 def outdated(password_hash: str) -> bool:

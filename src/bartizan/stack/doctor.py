@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bartizan.database.place import EngineTrouble, wheel
-from bartizan.stack import engines, ports
+from bartizan.stack import engines, ports, proc
 from bartizan.stack.check import check, local_only, warnings
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Home, user_name
@@ -109,7 +109,7 @@ def _names(config: Config) -> Found:
 
 
 def _workers(config: Config) -> Found:
-    wanted, cores = config.auth.workers, os.cpu_count() or 1
+    wanted, cores = config.auth.workers, proc.cores()
     number = "One worker" if wanted == 1 else f"{wanted} workers"
     if wanted > cores:
         yield "note", f"{number} for auth on {cores} cores: more than there are cores bring memory, not speed."

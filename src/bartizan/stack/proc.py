@@ -39,6 +39,11 @@ def pss(pids: list[int]) -> int:
     return total
 
 
+def cores() -> int:
+    """How many this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def age() -> float:
     """Seconds since this process was started, the interpreter's own start included."""
     import time

@@ -18,6 +18,7 @@ from bartizan.stack import parts, workers
 from bartizan.stack.effective import Effective
 from bartizan.stack.listen import Door, listen, stop_on_signals
 from bartizan.stack.parts import Parts
+from bartizan.stack.proc import cores
 from bartizan.stack.settled import encode
 from bartizan.web.status import Check, status_app
 
@@ -190,7 +191,7 @@ BUILDERS: dict[str, Callable[[Process], None]] = {
 
 
 def auth_ports(handed: Parts) -> AuthPorts:
-    from bartizan.auth.passwords import PasswordPool
+    from bartizan.auth.passwords import PasswordPool, threads_for
     from bartizan.auth.ports import AuthPorts
     from bartizan.monitoring.health_client import HealthClient
 
@@ -203,7 +204,7 @@ def auth_ports(handed: Parts) -> AuthPorts:
         health=HealthClient(handed.at.socket("monitoring.sock")),
         clock=handed.clock,
         chance=handed.chance,
-        passwords=PasswordPool(),
+        passwords=PasswordPool(threads_for(cores(), handed.at.config.auth.workers)),
     )
 
 

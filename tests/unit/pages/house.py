@@ -28,6 +28,7 @@ from tests.unit.auth.house import FORM, ISSUER, SETTINGS, House
 from tests.unit.web.calling import Answer
 
 from bartizan.auth import app, links, mailjobs
+from bartizan.auth.passwords import POOL
 from bartizan.auth.settings import AuthSettings
 from bartizan.model.clients import Client, Consent, Kind
 from bartizan.model.codes import Link
@@ -234,11 +235,18 @@ class Passwords:
 
     def __init__(self) -> None:
         self.verified: list[str | None] = []
+        self.away = 0  # seconds
+        self.slow = False  # full only when its turn should come
+
+    def full(self) -> int:
+        return self.away
 
     async def hash(self, password: str) -> str:
         return f"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ${password.encode().hex()}"
 
     async def verify(self, password_hash: str | None, password: str) -> bool:
+        if self.slow:
+            raise Unavailable(POOL, 7)
         self.verified.append(password_hash)
         return password_hash == await self.hash(password)
 

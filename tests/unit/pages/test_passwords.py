@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 import time
 
@@ -76,6 +78,77 @@ def test_who_would_wait_too_long_is_told_at_once(monkeypatch: pytest.MonkeyPatch
 
     results = asyncio.run(walk())
     assert [isinstance(result, Unavailable) for result in results] == [False, False, False, True, True]
+
+
+def test_who_has_waited_long_enough_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    monkeypatch.setattr(passwords, "_verify", lambda stored, password: held.wait(10))
+
+    async def walk() -> tuple[bool, float, bool]:
+        pool = PasswordPool(patience=0.1)
+        first = asyncio.create_task(pool.verify("x", "y"))
+        await asyncio.sleep(0)
+        begun = time.monotonic()
+        with pytest.raises(Unavailable):
+            await pool.verify("x", "y")
+        waited = time.monotonic() - begun
+        held.set()
+        served = await first
+        again = await pool.verify("x", "y")
+        pool.close()
+        return served, waited, again
+
+    served, waited, again = asyncio.run(walk())
+    assert served, "whose turn had come is served, however long it took"
+    assert 0.1 <= waited < 5
+    assert again, "there is room again"
+
+
+def test_on_a_busy_machine_fewer_may_wait_and_each_is_told_another_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, drawn = [0.0], iter([0.0, 0.5, 0.999])
+
+    def takes_two_seconds(stored: str, password: str) -> bool:
+        now[0] += 2.0
+        return True
+
+    monkeypatch.setattr(passwords, "_verify", takes_two_seconds)
+
+    async def walk() -> tuple[list[int], int]:
+        pool = PasswordPool(patience=5.0, monotonic=lambda: now[0], fraction=lambda: next(drawn))
+        for _ in range(40):
+            await pool.verify("x", "y")
+        tries = [asyncio.create_task(pool.verify("x", "y")) for _ in range(6)]
+        results = await asyncio.gather(*tries, return_exceptions=True)
+        pool.close()
+        shed = [one.retry_after for one in results if isinstance(one, Unavailable)]
+        return shed, sum(one is True for one in results)
+
+    shed, served = asyncio.run(walk())
+    assert served == 3, "the fourth would wait for six seconds"
+    assert shed[0] == 2 < shed[1] < shed[2] <= 60
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a priority for each thread")
+def test_hashing_gives_way_and_lets_go_of_the_interpreter() -> None:
+    async def walk() -> tuple[int, int]:
+        pool = PasswordPool()
+        nice = await pool._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        ticks, hashing = 0, asyncio.create_task(pool.hash(GOOD))
+        while not hashing.done():
+            ticks += 1
+            await asyncio.sleep(0)
+        pool.close()
+        return nice, ticks
+
+    nice, ticks = asyncio.run(walk())
+    assert nice == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
+    assert ticks > 100, "the loop turns while a thread hashes"
+
+
+def test_the_cores_are_shared_out() -> None:
+    assert [passwords.threads_for(*each) for each in ((1, 1), (2, 1), (2, 2), (8, 1), (8, 2), (8, 4))] == [
+        1, 1, 1, 7, 3, 1,
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 from tests.unit.auth.house import BFF, PRINT_SHOP, SETTINGS, USER, back
 from tests.unit.pages.house import PASSWORD, Page, PagesHouse
 
+from bartizan.auth.passwords import POOL
+from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.web.cookies import SET_COOKIE_LIMIT
 
 WRONG = "not the password at all"
@@ -211,3 +213,37 @@ def test_without_sec_fetch_the_origin_decides(house: PagesHouse) -> None:
     assert house.call("POST", "/signin", headers=headers, body=body).status == 403
     answer = house.call("POST", "/signin", headers={**headers, "origin": "http://id.localhost:8080"}, body=body)
     assert answer.status == 303
+
+
+@pytest.mark.parametrize("when", ["before anything is looked at", "when its turn does not come"])
+def test_in_a_rush_the_page_says_when_to_come_back_and_keeps_what_was_typed(house: PagesHouse, when: str) -> None:
+    if when == "before anything is looked at":
+        house.passwords.away = 7
+    else:
+        house.passwords.slow = True
+    answer = house.enter(USER.email, PASSWORD)
+    assert answer.status == 503
+    assert answer.header("retry-after") == "7"
+    assert "Many people are signing in. Try again in 7 seconds." in answer.text
+    assert "<title>Error: Sign in" in answer.text
+    fields = Page(answer.text).forms["/signin"]
+    assert fields["identifier"] == USER.email
+    assert PASSWORD not in answer.text
+    assert house.passwords.verified == []
+    assert (house.limits.counts == {}) is (when == "before anything is looked at"), "a try is one that was looked at"
+
+
+def test_in_a_rush_an_old_hash_does_until_the_next_time(house: PagesHouse) -> None:
+    stale = house.tables.hashes[USER.id].replace("t=2", "t=1")
+    house.tables.hashes[USER.id] = stale
+
+    async def always(password_hash: str | None, password: str) -> bool:
+        return password_hash == stale
+
+    async def never(password: str) -> str:
+        raise Unavailable(POOL, 2)
+
+    house.passwords.verify = always  # type: ignore[method-assign]  # for this test
+    house.passwords.hash = never  # type: ignore[method-assign]  # as above
+    assert house.enter().status == 303
+    assert house.tables.hashes[USER.id] == stale

@@ -12,19 +12,21 @@ from starlette.responses import Response
 from bartizan.auth import attempts, proceed, sso, trace
 from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
-from bartizan.auth.passwords import LONGEST, outdated
+from bartizan.auth.passwords import LONGEST, POOL, outdated
 from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
 from bartizan.auth.signin import familiar
 from bartizan.auth.signin.mailing import mail_again
 from bartizan.model.event import Event
 from bartizan.model.route import Route, Who
 from bartizan.model.users import User
+from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.web import privacy
 from bartizan.web import caller
 from bartizan.web.pages import see_other, with_cookies
 
 BY_IDENTIFIER = "signin.identifier"
 REFUSED = Fault("That e-mail and password do not match.")
+BUSY = Fault("Many people are signing in.")
 _NOBODY = UUID(int=0)
 
 
@@ -57,9 +59,21 @@ class Enter:
 
     async def submit(self, request: Request) -> Response:
         fields = await self._desk.fields(request)
+        away = self._desk.ports.passwords.full()  # before anything that costs, and before it counts as a try
         current = await self._desk.current(request)
         identifier, onward = fields.get("identifier").strip(), next_path(fields.get("next"))
         entry = Entry(request, current, identifier, fields.get("password"), onward)
+        if away:
+            return self._busy(entry, away)
+        try:
+            return await self._enter(entry)
+        except Unavailable as refusal:
+            if refusal.what != POOL:
+                raise
+            return self._busy(entry, refusal.retry_after)
+
+    async def _enter(self, entry: Entry) -> Response:
+        request, current, identifier, onward = entry.request, entry.current, entry.identifier, entry.onward
         again = await self._take_a_try(entry)
         if again is not None:
             return self._limited(entry, again)
@@ -100,7 +114,7 @@ class Enter:
     async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response | None:
         """None: the password was changed while we verified the old one."""
         request, ports, settings = entry.request, self._desk.ports, self._desk.settings
-        fresh = await ports.passwords.hash(entry.password) if outdated(password_hash) else None
+        fresh = await self._anew(entry.password) if outdated(password_hash) else None
         async with ports.store.transaction() as records:
             if await records.users.hold_password(user.id) != password_hash:
                 await records.events.record(_event("signin.refused", entry, user))
@@ -113,6 +127,13 @@ class Enter:
         response = await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
         return with_cookies(response, (familiar.cookie(self._desk, user.email),))
 
+    async def _anew(self, password: str) -> str | None:
+        """In a rush the old hash does until the next time."""
+        try:
+            return await self._desk.ports.passwords.hash(password)
+        except Unavailable:
+            return None
+
     def _page(
         self,
         request: Request,
@@ -123,11 +144,14 @@ class Enter:
         said: str = "",
         onward: str = "",
         status: int = 200,
+        busy: int = 0,
     ) -> Response:
         return self._desk.page(
             request,
             "signin/enter/page.html",
             status=status,
+            headers={"retry-after": str(busy)} if busy else None,
+            busy=busy,
             form_action=where_forms_lead(current),
             app=current[2].name if current else None,
             identifier=identifier,
@@ -135,6 +159,18 @@ class Enter:
             said=said,
             onward=onward or next_path(request.query_params.get("next", "")),
             open_sign_up=self._desk.settings.open_sign_up,
+        )
+
+    def _busy(self, entry: Entry, seconds: int) -> Response:
+        """What was typed stays, but for the password."""
+        return self._page(
+            entry.request,
+            entry.current,
+            identifier=entry.identifier,
+            fault=BUSY,
+            onward=entry.onward,
+            status=503,
+            busy=seconds,
         )
 
     def _limited(self, entry: Entry, again: datetime) -> Response:
