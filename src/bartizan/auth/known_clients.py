@@ -13,7 +13,7 @@ from bartizan.model.clients import Client
 from bartizan.model.store import Store
 
 FRESH_SECONDS = 1.0
-MOST = 20_000  # some 40 MB; then all are forgotten and asked for again
+MOST = 20_000  # then all are forgotten and asked for again
 
 
 class KnownClients:

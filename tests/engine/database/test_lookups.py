@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.fixtures.records import a_beginning, a_client, a_code, a_family, a_session, a_user, new_id, now, within
 
@@ -37,6 +38,29 @@ def test_a_client_is_found_by_its_id_and_only_by_it(database_url: str) -> None:
             await records.clients.add(other)
         names = [client.id, other.id, "nobody", client.id]
         assert await asyncio.gather(*map(store.lookups.client, names)) == [client, other, None, client]
+
+    within(database_url, work)
+
+
+def test_a_client_that_was_read_before_is_read_again_when_it_changed(database_url: str) -> None:
+    """By whoever: the row is changed past this process, deleted, and made anew under its id."""
+
+    async def work(store: PostgresStore) -> None:
+        client = a_client()
+        async with store.transaction() as records:
+            await records.clients.add(client)
+        assert await store.lookups.client(client.id) == client
+        assert await store.lookups.client(client.id) == client, "its version is the same"
+        async with store.transaction() as records:
+            await records.clients.set_disabled(client.id, True)
+        assert await store.lookups.client(client.id) == msgspec.structs.replace(client, disabled=True)
+        async with store.transaction() as records:
+            await records.clients.delete(client.id)
+        assert await store.lookups.client(client.id) is None
+        other = msgspec.structs.replace(client, name="Another")
+        async with store.transaction() as records:
+            await records.clients.add(other)
+        assert await store.lookups.client(client.id) == other
 
     within(database_url, work)
 
