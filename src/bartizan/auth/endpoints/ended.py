@@ -19,6 +19,7 @@ from bartizan.auth.server import AuthServer
 from bartizan.model.ended import EndedPage
 from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.oauth.parameters import from_query
+from bartizan.protocol.refusal import Unavailable
 
 TYP = "ended+jwt"
 LONGEST_WAIT = 1.5  # seconds: below the two of F§7, and below what a stopping server waits for
@@ -65,6 +66,7 @@ class Watch:
         self._cursor = 0
         self._looked_at = -LOOK_EVERY
         self._looking = asyncio.Lock()
+        self._failures = 0
 
     async def until_new(self, after: int) -> None:
         loop = asyncio.get_running_loop()
@@ -79,15 +81,25 @@ class Watch:
                 return
 
     async def _look(self) -> None:
+        failures = self._failures
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at < LOOK_EVERY:
                 return
-            _, kids = await self._server.keys.exact()
-            async with self._server.ports.store.reading() as records:
-                page = await records.ended.after(self._cursor)
+            if failures != self._failures:  # all who wait share a failure too: none of them waits for one of his own
+                raise Unavailable("database")
+            try:
+                await self._look_now()
+            except Unavailable:
+                self._failures += 1
+                raise
             self._looked_at = now
-            self._remember(page, kids)
+
+    async def _look_now(self) -> None:
+        _, kids = await self._server.keys.exact()
+        async with self._server.ports.store.reading() as records:
+            page = await records.ended.after(self._cursor)
+        self._remember(page, kids)
 
     def _remember(self, page: EndedPage, kids: tuple[str, ...]) -> None:
         self._cursor = page.cursor
