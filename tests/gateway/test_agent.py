@@ -17,9 +17,10 @@ from tests.gateway.issuer import FakeIssuer
 from tests.gateway.site import Keys, make_site
 
 from bartizan.gateway import envoy
-from bartizan.gateway.agent import MOST_ENDED, Agent
+from bartizan.gateway.agent import Agent
 from bartizan.gateway.compiler import published
 from bartizan.guard import keys as guard_keys
+from bartizan.model.ended import MOST_LISTED
 
 
 class Running:
@@ -149,6 +150,6 @@ def test_files_are_private_and_whole(running: Running) -> None:
 def test_too_many_ended_are_said_loudly(running: Running) -> None:
     within(3, lambda: running.status() == 200)
     with capture_logs() as lines:
-        running.issuer.ended.update(f"gid-{number}" for number in range(MOST_ENDED + 1))
+        running.issuer.ended.update(f"gid-{number}" for number in range(2 * MOST_LISTED + 1))
         within(4, lambda: running.status(gid="gid-7") == 401)
     assert "ended.too_many" in [line["event"] for line in lines if line["log_level"] == "error"]

@@ -24,9 +24,9 @@ from bartizan.gateway.issuer import JWKS_PATH, Issuer
 from bartizan.gateway.settings import GatewaySettings
 from bartizan.guard.gate import Held
 from bartizan.guard.keys import Watch
+from bartizan.model.ended import MOST_LISTED
 from bartizan.protocol.refusal import Unavailable
 
-MOST_ENDED = 20_000  # more at once: withdraw the signing key instead
 # Seconds between glances. The Watch's own thread waits for the network; each question and answer of it calls for one.
 _QUIET = 2.0
 _APPLIED = 0.02  # after an answer; where that is too short, the next question calls
@@ -34,6 +34,8 @@ _DOUBTFUL = 0.25  # when the feed has not answered for `_DOUBT` seconds: "unseen
 _DOUBT = 3.0
 _KEYS_EVERY = 30.0
 _CERTIFICATE_EVERY = 5.0
+# The issuer lists no more than MOST_LISTED, and changes its key then. What has left its list is held a while longer.
+_FAR_TOO_MANY = 2 * MOST_LISTED
 
 
 class Agent:
@@ -106,11 +108,11 @@ class Agent:
         if held is self._held:
             return
         assert isinstance(held.ended, frozenset)
-        if len(held.ended) > MOST_ENDED:
+        if len(held.ended) > _FAR_TOO_MANY:
             self._log.error(
                 "ended.too_many",
                 entries=len(held.ended),
-                do="withdraw the key that signs: bartizan key list, then bartizan key withdraw KID",
+                do="look at the worker: by now it should have changed the key that signs",
             )
         # Keys first: a list that lets pass must never stand beside keys of before.
         jwks = self._issuer.jwks(held.keys)

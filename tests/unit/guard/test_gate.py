@@ -110,3 +110,12 @@ def test_a_stream_lives_as_long_as_its_token(bench: Bench) -> None:
     bench.now = token.exp
     bench.issuer.end("g1")
     assert not bench.gate.alive(token)
+
+
+def test_a_stream_ends_with_the_key_that_opened_it(bench: Bench) -> None:
+    """More may have ended than is listed: then its key is withdrawn, and nothing else tells of it."""
+    token = bench.gate.admit(SIGNED_IN, bench.request()).token
+    assert token is not None
+    assert bench.gate.alive(token)
+    bench.issuer._keys = jose.key_set({"keys": []})
+    assert not bench.gate.alive(token)

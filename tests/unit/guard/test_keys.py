@@ -111,7 +111,7 @@ def test_a_cursor_that_went_back_forgets_nothing(net: Network) -> None:
     net.feed = lambda: net.issuer.feed(cursor=3)
     net.watch.poll()
     net.watch.poll()
-    assert net.asked[-1].endswith("after=0")
+    assert [path for path in net.asked if "after" in path][-1].endswith("after=0")
     assert "g1" in net.watch.current().ended
 
 
@@ -176,6 +176,38 @@ def test_a_withdrawn_key_takes_its_warm_tokens_along(net: Network) -> None:
     net.watch.poll()
     with pytest.raises(Refused):
         gate.admit(SIGNED_IN, request)
+
+
+def test_a_withdrawn_key_is_not_taken_back_from_an_old_jwks(net: Network) -> None:
+    """A cache, or a node that has not heard of it: the feed has the word."""
+    net.feed = lambda: net.issuer.feed(kids=["test"])
+    net.watch.current()
+    successor = Issuer(clock=lambda: net.now)
+    successor._signer.kid = "next"
+    both = {"keys": [net.issuer.jwks["keys"][0], successor.jwks["keys"][0] | {"kid": "next"}]}
+    net.jwks, net.feed = both, lambda: successor.feed(kids=["next"])
+    net.watch.poll()
+    assert set(net.watch.current().keys.by_kid) == {"next"}
+    net.pass_time(301)
+    net.watch.poll()
+    net.watch.refetched()
+    assert set(net.watch.current().keys.by_kid) == {"next"}
+
+
+def test_the_list_is_forgotten_with_the_key_not_before(net: Network) -> None:
+    net.issuer.end("g1")
+    net.feed = lambda: net.issuer.feed(kids=["test", "next"])
+    successor = Issuer(clock=lambda: net.now)
+    successor._signer.kid = "next"
+    net.jwks = {"keys": [net.issuer.jwks["keys"][0], successor.jwks["keys"][0] | {"kid": "next"}]}
+    net.watch.current()
+    net.feed = lambda: successor.feed(kids=["next"])  # whose list is empty
+    for seconds in (0, 9, 2):
+        net.pass_time(seconds)
+        net.watch.poll()
+        assert set(net.watch.current().keys.by_kid) == {"next"}
+        assert ("g1" in net.watch.current().ended) is (seconds != 2)
+    assert [path for path in net.asked if "after" in path][-1].endswith("after=0")
 
 
 def test_after_a_fork_the_child_watches_for_itself(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
