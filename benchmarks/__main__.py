@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +27,16 @@ from benchmarks.stage import Stage, set_up, workplace
 
 def main(words: Sequence[str]) -> int:
     options = parse(words, (*ALONE, *ROWS))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then too
     worst = 0
     for number in range(options.runs):
         if options.runs > 1:
             print(f"Run {number + 1} of {options.runs}")
-        worst = max(worst, _run(options))
+        try:
+            worst = max(worst, _run(options))
+        except probe.Weakened as wrong:
+            print(f"Nothing was measured: {wrong}.", file=sys.stderr)
+            return 1
     return worst
 
 
