@@ -69,7 +69,8 @@ class PostgresEnded:
 
     async def end_many(self, which: Many, reason: str) -> EndedMany:
         async with self._within.connection.transaction():
-            await self._within.connection.execute(f"SET LOCAL statement_timeout = '{MANY_SECONDS}s'")
+            for patience in ("statement_timeout", "lock_timeout"):  # another ending of as many may hold rows as long
+                await self._within.connection.execute(f"SET LOCAL {patience} = '{MANY_SECONDS}s'")
             if which.client_id is not None:
                 await self._spend_codes(which.client_id, which.but_user)
                 sessions, gone = 0, await self._families(_OF_CLIENT, which, reason, which.client_id, which.before)
