@@ -21,12 +21,12 @@ from benchmarks.options import Options, parse
 from benchmarks.processes import pss_bytes
 from benchmarks.product import free_port
 from benchmarks.profiling import Profiler
-from benchmarks.rows import ALONE, ROWS, demo
+from benchmarks.rows import ALONE, ON_WISH, ROWS, demo
 from benchmarks.stage import Stage, set_up, workplace
 
 
 def main(words: Sequence[str]) -> int:
-    options = parse(words, (*ALONE, *ROWS))
+    options = parse(words, (*ALONE, *ROWS), ON_WISH)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped then too
     worst = 0
     for number in range(options.runs):

@@ -57,6 +57,9 @@ class Cast(Struct, frozen=True, kw_only=True):
         """Spread, but not in the order of the people: 7919 is prime to every round number."""
         return family * 7919 % self.clients
 
+    def is_old(self, session: int) -> bool:
+        return session < self.families // 2
+
     def client_id(self, number: int) -> str:
         return f"bench-{number:05d}"
 

@@ -27,10 +27,12 @@ class Options(Struct, frozen=True, kw_only=True):
     strict: bool = False
 
 
-def parse(words: Sequence[str], known: Sequence[str]) -> Options:
+def parse(words: Sequence[str], known: Sequence[str], on_wish: Sequence[str] = ()) -> Options:
     """Exits with a sentence where a word is not one of them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the hot paths beside a floor.")
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"default: all of {', '.join(known)}")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(known)}; default: all but {', '.join(on_wish)}"
+    )
     default = Options(rows=())
     for name, what in _NUMBERS.items():
         standing = getattr(default, name)
@@ -42,7 +44,7 @@ def parse(words: Sequence[str], known: Sequence[str]) -> Options:
     unknown = [name for name in found.rows if name not in known]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(known)}")
-    given = vars(found) | {"rows": tuple(name for name in known if not found.rows or name in found.rows)}
+    given = vars(found) | {"rows": tuple(name for name in known if name in (found.rows or set(known) - set(on_wish)))}
     if given["seconds"] <= 0 or given["warm_up"] < 0:
         parser.error("a window needs time")
     for name in ("connections", "families", "users", "clients", "workers", "runs", "endings", "growth"):

@@ -83,8 +83,11 @@ _SESSION = (
 
 
 def _sessions(members: Cast, now: datetime) -> Iterator[str]:
-    tail = f"\t{now}\t{now}\t{now}\t{now + timedelta(days=90)}\tFirefox on Linux\t198.18.0.0/24\n"
+    """The first half of them began two days ago, so that an operator can end these and not the others."""
+    rest = f"\t{now}\t{now}\t{now + timedelta(days=90)}\tFirefox on Linux\t198.18.0.0/24\n"
+    old, young = f"\t{now - timedelta(days=2)}{rest}", f"\t{now}{rest}"
     for number in range(members.families):
+        tail = old if members.is_old(number) else young
         user = members.user_id(members.user_of(number)).hex
         secret = _bytes(fingerprint(members.session_secret(number)))
         yield f"{members.session_id(number).hex}\t{user}\t{secret}{tail}"

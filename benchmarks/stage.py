@@ -63,9 +63,9 @@ class Stage:
         self.site.stop()
         self.site.forget()
 
-    def headers(self, origin: str, number: int | None = None) -> dict[str, str]:
-        """As a request looks that has come through the gateway. `number`: whose address it has; else anybody's."""
-        number = self.dice.randrange(_CALLERS) if number is None else number % _CALLERS
+    def headers(self, origin: str) -> dict[str, str]:
+        """As a request looks that has come through the gateway, from one of many addresses."""
+        number = self.dice.randrange(_CALLERS)
         return {
             "host": origin.partition("://")[2],
             "user-agent": "bench/1",
@@ -83,19 +83,22 @@ class Stage:
         *,
         servers: Sequence[int],
         gateway: Sequence[int] = (),
-        seconds: float = 0.0,
+        seconds: float | None = None,
+        warm_up: float | None = None,
     ) -> tuple[list[Load], Cost]:
         """Runs them and reads the clocks of the process trees at both ends of the window."""
         clock = self.clock(servers, gateway)
         if self.profiler is not None:
             self.profiler.arm(name)
-        loads = self.generate(groups, clock, warm_up=self.options.warm_up, seconds=seconds or self.options.seconds)
+        loads = Generator(groups).run(
+            warm_up=self.options.warm_up if warm_up is None else warm_up,
+            seconds=self.options.seconds if seconds is None else seconds,
+            opened=self._opened(clock),
+            closed=clock.read,
+        )
         if self.profiler is not None:
             self.profiler.finish()
         return loads, clock.cost()
-
-    def generate(self, groups: Sequence[Group], clock: Clock, *, warm_up: float, seconds: float) -> list[Load]:
-        return Generator(groups).run(warm_up=warm_up, seconds=seconds, opened=self._opened(clock), closed=clock.read)
 
     def clock(self, servers: Sequence[int], gateway: Sequence[int] = ()) -> Clock:
         return Clock(list(servers), self.site.pids("database"), list(gateway))

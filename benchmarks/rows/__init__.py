@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from benchmarks.figures import Result
-from benchmarks.rows import bff, code_flow, ended, fixed, gateway, guards, refresh, signin, storage
+from benchmarks.rows import bff, code_flow, ended, ended_many, fixed, gateway, guards, refresh, signin, storage
 from benchmarks.stage import Stage
 
 ALONE = ("ready_first", "ready_warm", "idle")  # of the demo, before the stage is set (`rows.demo`)
+
+ON_WISH = ("ended_many",)  # by name alone: it signs half of all people out
 
 ROWS: dict[str, Callable[[Stage], Result]] = {
     "refresh": refresh.refresh,
@@ -29,6 +31,7 @@ ROWS: dict[str, Callable[[Stage], Result]] = {
     "guard_cold": guards.guard_cold,
     "guard_asgi_warm": guards.guard_asgi_warm,
     "ended_lag": ended.ended_lag,
+    "ended_many": ended_many.ended_many,
     "hot_share": storage.hot_share,
     "growth": storage.growth,
 }

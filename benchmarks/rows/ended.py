@@ -34,7 +34,7 @@ class Trial(Struct, frozen=True):
 
 def ended_lag(stage: Stage) -> Result:
     resource = Resource(stage)
-    trials = [_signed_in(stage, resource) for _ in range(stage.options.endings)]
+    trials = [signed_in(stage, resource, stage.deck.draw()) for _ in range(stage.options.endings)]
     pauses = [stage.dice.uniform(0, 2) for _ in trials]  # anywhere between two polls of the readers
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         lags = list(pool.map(lambda pair: _ended(stage, resource, *pair), zip(trials, pauses, strict=True)))
@@ -60,15 +60,15 @@ def ended_lag(stage: Stage) -> Result:
     )
 
 
-def _signed_in(stage: Stage, resource: Resource) -> Trial:
+def signed_in(stage: Stage, resource: Resource, family: int) -> Trial:
     """With tokens of the product's own, which all four take."""
     chain = Chain(stage)
-    answer = ask(stage.auth_door, chain.begin())
+    answer = ask(stage.auth_door, chain.of(family))
     token = answer.text(b"access_token")
     if token is None or chain.next_request(answer) is None:
         raise RuntimeError(f"no tokens: {answer.status}")
     trial = Trial(chain.family, token.decode(), chain)
-    for where, refused in _doors(stage, resource, trial).items():
+    for where, refused in doors(stage, resource, trial).items():
         if refused():
             raise RuntimeError(f"{where} refuses a session that lives")
     return trial
@@ -79,17 +79,17 @@ def _ended(stage: Stage, resource: Resource, trial: Trial, pause: float) -> dict
     time.sleep(pause)
     _sign_out(stage, trial.family)
     begun = time.monotonic()
-    doors, lags = _doors(stage, resource, trial), {}
-    while doors and time.monotonic() - begun < _GIVE_UP:
-        for where, refused in list(doors.items()):
+    open_doors, lags = doors(stage, resource, trial), {}
+    while open_doors and time.monotonic() - begun < _GIVE_UP:
+        for where, refused in list(open_doors.items()):
             if refused():
                 lags[where] = time.monotonic() - begun
-                del doors[where]
+                del open_doors[where]
         time.sleep(_EVERY)  # how fine the figure is
-    return lags | dict.fromkeys(doors, _GIVE_UP)
+    return lags | dict.fromkeys(open_doors, _GIVE_UP)
 
 
-def _doors(stage: Stage, resource: Resource, trial: Trial) -> dict[str, Callable[[], bool]]:
+def doors(stage: Stage, resource: Resource, trial: Trial) -> dict[str, Callable[[], bool]]:
     gateway = ("127.0.0.1", stage.site.port)
     bearer = {"authorization": f"Bearer {trial.access_token}"}
     host = stage.settings.app_origin.partition("://")[2]

@@ -27,7 +27,11 @@ class Chain:
 
     def begin(self) -> bytes:
         """A family whose answer was bad is not put back: nobody knows where it stands."""
-        self.family = self._stage.deck.draw(openid=self._openid)
+        return self.of(self._stage.deck.draw(openid=self._openid))
+
+    def of(self, family: int) -> bytes:
+        """Begin with this one, which was drawn."""
+        self.family = family
         token = self._stage.deck.token(self.family)
         self._head = self._made(len(token))
         return self._head + token.encode()

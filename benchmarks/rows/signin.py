@@ -77,7 +77,7 @@ def sign_in_herd(stage: Stage) -> Result:
     to. The row is the hot paths' under the herd."""
     half = max(1, stage.options.connections // 2)
     servers = stage.site.pids("auth")
-    (alone, alone_too), _ = stage.load("sign_in_herd alone", _hot(stage, half), servers=servers)
+    (alone, alone_too), _ = stage.load("sign_in_herd-alone", _hot(stage, half), servers=servers)
     before = pss_bytes(servers)
     herd = Group(stage.auth_doors, [SignIn(stage, told_later=True) for _ in range(HERD)])
     peak = _Peak(servers)

@@ -75,12 +75,13 @@ def growth(stage: Stage) -> Result:
     before = _read(stage)
     each = max(1, stage.options.growth // stage.options.connections)
     walkers = [Fifty(stage, each) for _ in range(stage.options.connections)]
-    clock = stage.clock(stage.site.pids("auth"))
-    (load,) = stage.generate([Group(stage.auth_doors, walkers)], clock, warm_up=0.0, seconds=_LONGEST)
+    (load,), cost = stage.load(
+        "growth", [Group(stage.auth_doors, walkers)], servers=stage.site.pids("auth"), seconds=_LONGEST, warm_up=0.0
+    )
     after = _read(stage)
     grown = (after.table_bytes + after.index_bytes) / (before.table_bytes + before.index_bytes) - 1
     said = f"{grown:+.2%} after {ROTATIONS} rotations of {each * len(walkers)} families"
-    result = _told("growth", load, clock.cost(), said)
+    result = _told("growth", load, cost, said)
     result.row.bar = GROWN_BAR
     result.met = not result.void and grown <= GROWN_BAR
     result.beside |= {

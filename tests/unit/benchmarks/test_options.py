@@ -25,3 +25,8 @@ def test_what_makes_no_sense_is_refused(words: list[str], capsys: pytest.Capture
         parse(words, KNOWN)
     assert ended.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_a_row_on_wish_runs_by_name_alone() -> None:
+    assert parse([], KNOWN, ("jwks",)).rows == ("refresh", "idle")
+    assert parse(["jwks"], KNOWN, ("jwks",)).rows == ("jwks",)
