@@ -173,3 +173,17 @@ def test_every_page_of_the_console(house: RealHouse) -> None:
     assert "client.disabled" in house.get("/admin/events").text
     house.other_browser()
     assert house.enter(user.email).status == 400
+
+
+def test_the_console_signs_everybody_else_out(house: RealHouse) -> None:
+    admin, user = house.person(admin=True), house.person()
+    house.enter(user.email)
+    theirs = house.other_browser()
+    house.enter(admin.email)
+    assert "Sign everybody else out" in house.get("/admin/sessions").text
+    answer = house.submit("/admin/sessions", "/admin/sessions/end-others")
+    assert answer.header("location") == "/admin/sessions?said=ended"
+    assert "is ended" in house.get("/admin/sessions?said=ended").text, "and this session goes on"
+    assert "sessions.ended" in house.get("/admin/events").text
+    house.cookies = theirs
+    assert house.get("/account").status == 303

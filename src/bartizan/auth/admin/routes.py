@@ -6,6 +6,7 @@ from bartizan.auth.admin.clients import page as clients
 from bartizan.auth.admin.events import page as events
 from bartizan.auth.admin.keys import page as keys
 from bartizan.auth.admin.overview import page as overview
+from bartizan.auth.admin.sessions import page as sessions
 from bartizan.auth.admin.users import page as users
 from bartizan.auth.desk import Desk
 from bartizan.auth.door import Handler, administrator
@@ -22,6 +23,8 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/admin/users/{user_id}/end-all", users.end_all),
     ("POST", "/admin/users/{user_id}/sessions/{session_id}/end", users.end_session),
     ("POST", "/admin/users/{user_id}/apps/{client_id}/end", users.end_app),
+    ("GET", "/admin/sessions", sessions.ask),
+    ("POST", "/admin/sessions/end-others", sessions.end_others),
     ("GET", "/admin/clients", clients.all_of_them),
     ("GET", "/admin/clients/{client_id}", clients.show),
     ("GET", "/admin/clients/{client_id}/disable", clients.ask_disable),
