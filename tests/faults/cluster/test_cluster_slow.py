@@ -103,8 +103,8 @@ async def no_look_ups(site: Site, proxy: Proxy) -> AsyncIterator[None]:
 
 
 TROUBLES = {
-    "the families are locked": Trouble(held_lock, 4, others=True),
-    "the database says nothing": Trouble(silence, 6, others=False),
+    "the families are locked": Trouble(held_lock, 2.5, others=True),
+    "the database says nothing": Trouble(silence, 3, others=False),
     "all tables but the keys are locked": Trouble(no_look_ups, 4, others=False),
     "the database takes five seconds": Trouble(slowness, 12, others=False),
 }
