@@ -157,6 +157,8 @@ def test_a_key_of_the_ring_comes_is_taken_back_and_the_old_one_goes(shared_nodes
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     town = Town(shared_nodes_site, MUTANTS[mutant])
     new = effective.add_ring_key(town.ring, ahead=True)
+    town.roll(lambda: None, "the new key is read")
+    assert town.wrong == []
     town.roll(lambda: effective.use_ring_key(town.ring, new), "the new key writes")
     found = town.wrong + ([] if asked_elsewhere(town) == 200 else ["the BFF's secret"])
     town.close()
