@@ -35,7 +35,7 @@ from bartizan.stack import effective
 
 pytestmark = pytest.mark.faults
 
-SECONDS = 60 if LONG else 5
+SECONDS = 30 if LONG else 5
 AHEAD = 1  # seconds; 900 in the product
 EVERY = 1.0
 AGENT = steps.basic("agent") | {"content-type": FORM}
