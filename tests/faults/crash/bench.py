@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import valkey
 from msgspec import Struct
 from tests.faults import steps
 from tests.faults.crash.wire import Sent, cut_answer
@@ -46,7 +47,13 @@ class Bench:
                 self._begin(node)
         for node in self.nodes:
             node.wait_ready()
+        self.forget_tries()
         return self
+
+    def forget_tries(self) -> None:
+        """Here one address signs in and asks for mails as often as a town."""
+        with valkey.Valkey.from_url(self.site.valkey.url) as cache:
+            cache.flushdb()
 
     def stop(self) -> None:
         for node in self.nodes:

@@ -92,6 +92,10 @@ async def ask(node: Node, sent: Sent) -> Answer:
     return (await ask_raw(door(node, sent.at), sent.raw()))[1]
 
 
+async def together(node: Node, asked: Sequence[Sent]) -> list[Answer]:
+    return await asyncio.gather(*(ask(node, one) for one in asked))
+
+
 def door(node: Node, at: str) -> Path:
     return node.sockets / f"{at}.sock"
 

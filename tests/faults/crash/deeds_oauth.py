@@ -16,6 +16,7 @@ from bartizan.protocol.oauth.pkce import challenge
 
 FAMILIES = "SELECT count(*) FROM families WHERE session_id = $1"
 LIVING = FAMILIES + " AND ended_at IS NULL"
+ENDED = "SELECT count(*) FROM families JOIN ended ON gid = id WHERE id = $1 AND ended_at IS NOT NULL"
 
 
 def buys_once(bench: Bench, code: str) -> str:
@@ -185,13 +186,36 @@ def _one_lives(bench: Bench, family_id: UUID, token: str, last: Answer) -> None:
     assert bench.count("SELECT count(*) FROM ended WHERE gid = $1", family_id) == 1, "I4"
 
 
+def stolen(bench: Bench) -> Deed:
+    """Two generations back: the family ends, with its event and its mail, before that is answered."""
+    person = bench.person()
+    made, token = steps.family(bench.site, person)
+    newest = token
+    for _ in range(2):
+        newest = str(steps.refreshed(bench.node, newest).json()["refresh_token"])
+    return Deed(
+        sent=sent_by(lambda node: steps.refreshed(node, token)),
+        effects=lambda: bench.count(ENDED, made.id),
+        audited=lambda: bench.events("refresh.theft", "gid", made.id),
+        first=400,
+        again=frozenset({400}),
+        onward=lambda _: _caught(bench, made.id, newest),
+    )
+
+
+def _caught(bench: Bench, family_id: UUID, newest: str) -> None:
+    _stays_revoked(bench, newest)
+    told = "entrypoint = 'mail.theft' AND convert_from(payload, 'UTF8') LIKE $1"
+    mails = bench.count(f"SELECT count(*) FROM pgqueuer WHERE {told}", f"%{family_id}%")
+    assert mails == 1, f"I5: {mails} mails for one theft"
+
+
 def revoke(bench: Bench) -> Deed:
     person = bench.person()
     made, token = steps.family(bench.site, person)
-    ended = "SELECT count(*) FROM families JOIN ended ON gid = id WHERE id = $1 AND ended_at IS NOT NULL"
     return Deed(
         sent=sent_by(lambda node: steps.revoke(node, token)),
-        effects=lambda: bench.count(ended, made.id),
+        effects=lambda: bench.count(ENDED, made.id),
         audited=lambda: bench.events("token.revoked", "gid", made.id),
         first=200,
         again=frozenset({200}),
@@ -263,6 +287,7 @@ DEEDS: dict[str, Prepare] = {
     "begin an interaction": begin,
     "redeem": redeem,
     "refresh": refresh,
+    "a stolen token": stolen,
     "revoke": revoke,
     "sign out": sign_out,
     "client credentials": credentials,

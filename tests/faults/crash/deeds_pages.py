@@ -7,6 +7,7 @@ from uuid import UUID
 
 from tests.faults import steps
 from tests.faults.crash.bench import Bench, Deed, Prepare
+from tests.faults.crash.deeds_oauth import ENDED
 from tests.faults.crash.wire import submitted
 from tests.faults.steps import PASSWORD, Browser, Person
 from tests.fixtures.nodes import Answer
@@ -263,10 +264,9 @@ def withdraw(bench: Bench) -> Deed:
 
     steps.within(bench.site, add)
     browser = Browser(bench.node, person.cookie)
-    ended = "SELECT count(*) FROM families JOIN ended ON gid = id WHERE id = $1 AND ended_at IS NOT NULL"
     return Deed(
         sent=submitted(browser, browser.get("/account"), f"/account/apps/{made.client_id}/end"),
-        effects=lambda: bench.count(ended, made.id),
+        effects=lambda: bench.count(ENDED, made.id),
         audited=lambda: bench.events("consent.withdrawn", "user_id", person.user.id),
         first=303,
         again=frozenset({303}),

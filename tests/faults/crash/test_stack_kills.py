@@ -64,6 +64,7 @@ def _kill(stack: Stack, server: str) -> None:
 def _assert_written_once(busy: Busy) -> None:
     seen = Counter(busy.read) + Counter(busy.wrote.values())
     assert seen[200] > 10, f"no load: {seen}"
+    assert seen[0] + seen[503] > 0, f"nothing was hurt: {seen}"
     assert set(seen) <= {0, 200, 201, 503}, f"I10: {seen}"
     assert busy.visitor.is_in(), "I10: her session did not outlive the kills"
     listed = busy.visitor.call("GET", "/api/photos").json()["photos"]
