@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.fixtures.stack import Stack
@@ -128,3 +129,12 @@ def test_both_serve_alike_and_are_named(two: Stack) -> None:
         assert row["address"].count("unix:") == 2
         assert row["ready"]
     assert {row["name"] for row in status["processes"]} >= {*names, "work", "agent", "envoy", "database", "cache"}
+
+
+def test_what_our_processes_make_is_nobody_elses_business(two: Stack) -> None:
+    """Inside directories of 0700, and yet: a backup or a copy may leave those behind."""
+    sockets = Path(two.server("auth")["address"].split(", ")[0].removeprefix("unix:")).parent
+    made = [*sockets.iterdir(), *(path for name in ("demo", "files", "mail") for path in (two.data / name).rglob("*"))]
+    assert len(made) > 10
+    open_to_others = {str(path): oct(path.lstat().st_mode) for path in made if path.lstat().st_mode & 0o077}
+    assert open_to_others == {}

@@ -195,7 +195,7 @@ class Child:
             process = subprocess.Popen(  # noqa: S603 - our own programs
                 self.spec.command(),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env=environment, cwd=self.spec.directory, start_new_session=True,
+                env=environment, cwd=self.spec.directory, start_new_session=True, umask=0o077,
                 user=self.spec.uid, group=self.spec.gid, extra_groups=[] if self.spec.uid is not None else None,
                 pass_fds=[*answer, *([theirs.fileno()] if theirs else [])],
                 preexec_fn=tie(os.getpid(), self.spec.stop_signal),

@@ -34,6 +34,7 @@ def lighten() -> None:
 
 
 def run(at: Effective, servers: tuple[str, ...], process: str) -> int:
+    os.umask(0o077)  # what it writes is nobody else's business; what another may use is opened to them by name
     from bartizan.monitoring import logs
 
     logs.configure(process)

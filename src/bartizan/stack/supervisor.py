@@ -217,7 +217,9 @@ class Supervisor:
                 await writer.drain()
             writer.close()
 
-        return await asyncio.start_unix_server(answer, str(path))
+        server = await asyncio.start_unix_server(answer, str(path))
+        path.chmod(0o600)
+        return server
 
     async def _keep_leashes(self) -> None:
         """An Envoy whose agent is gone would go on with an ever older list of the ended: it is stopped (flows §7).
