@@ -1,4 +1,4 @@
-"""`--profile`: py-spy on the web process during a row's window; collapsed stacks, which any flame graph tool reads."""
+"""`--profile`: py-spy on the web process during a row's window; collapsed stacks of Python, which any flame graph tool reads."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Profiler:
             raise RuntimeError("py-spy is not installed: put it into the virtual environment with pip")
         self._running = subprocess.Popen(
             [
-                str(program), "record", "--pid", str(pids[0]), "--format", "raw", "--native", "--rate", str(_RATE),
+                str(program), "record", "--pid", str(pids[0]), "--format", "raw", "--rate", str(_RATE),
                 "--duration", str(max(1, round(seconds))), "--output", str(out), "--nonblocking",
             ],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
@@ -41,8 +41,8 @@ class Profiler:
     def finish(self) -> None:
         if self._running is None:
             return
-        _, said = self._running.communicate(timeout=_LAG_SECONDS)
-        if self._running.returncode != 0:
+        running, self._running = self._running, None
+        _, said = running.communicate(timeout=_LAG_SECONDS)
+        if running.returncode != 0:
             self.written.pop()
             raise RuntimeError(f"py-spy failed: {said.decode(errors='replace').strip()[-300:]}")
-        self._running = None
