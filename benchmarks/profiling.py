@@ -1,4 +1,4 @@
-"""`--profile`: py-spy on the web process during a row's window; collapsed stacks of Python, which any flame graph tool reads."""
+"""`--profile`: py-spy on the web process during a window: collapsed stacks of Python, which flame graph tools read."""
 
 from __future__ import annotations
 
