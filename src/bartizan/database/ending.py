@@ -14,10 +14,10 @@ from msgspec import Struct
 
 from bartizan.database import switching
 from bartizan.database.within import Within
-from bartizan.model.ended import MOST_LISTED
 
-# So many may be too many beside others that end at this moment, which the statement does not see: counted in turn.
-_COUNTED_AGAIN = 1_000
+# A twentieth of what can be listed may be too much beside others that end at this moment, which the statement does not
+# see: then it is counted again, in turn.
+_COUNTED_AGAIN = 20
 
 _LIST = """
     INSERT INTO ended (gid, at, until)
@@ -34,7 +34,7 @@ _END = f"""
         WHERE families.id = these.id AND families.ended_at IS NULL
         RETURNING families.id
     ), room AS MATERIALIZED (
-        SELECT (SELECT count(*) FROM gone) + ({switching.LISTED}) > {MOST_LISTED} AS exceeded
+        SELECT (SELECT count(*) FROM gone) + ({switching.LISTED}) > {{most}} AS exceeded
     ), listed AS (
         INSERT INTO ended (gid, at, until)
         SELECT id, now(), now() + make_interval(secs => $1) FROM gone WHERE NOT (SELECT exceeded FROM room)
@@ -66,7 +66,7 @@ class Gone(Struct, frozen=True):
 
 async def end_families(within: Within, which: str, reason: str, *chosen: object) -> list[UUID]:
     """Ends the living families that `which` (one of the above) names; gives their gids."""
-    statement = _END.format(source="families", which=which, gids="coalesce(array_agg(id ORDER BY id), '{}')")
+    statement = _statement(within, "families", which, "coalesce(array_agg(id ORDER BY id), '{}')")
     return (await _end(within, statement, reason, chosen)).gids
 
 
@@ -74,7 +74,11 @@ async def end_many_families(
     within: Within, which: str, reason: str, *chosen: object, source: str = "families", seconds: float | None = None
 ) -> Gone:
     """The same where nobody wants the gids, as they may be a hundred thousand."""
-    return await _end(within, _END.format(source=source, which=which, gids="'{}'::uuid[]"), reason, chosen, seconds)
+    return await _end(within, _statement(within, source, which, "'{}'::uuid[]"), reason, chosen, seconds)
+
+
+def _statement(within: Within, source: str, which: str, gids: str) -> str:
+    return _END.format(source=source, which=which, gids=gids, most=within.settings.most_listed)
 
 
 async def _end(
@@ -88,7 +92,7 @@ async def _end(
         withdrawn: tuple[str, ...] = ()
         if row["number"] and row["exceeded"]:
             withdrawn = await switching.change(within, row["number"])
-        elif row["number"] >= _COUNTED_AGAIN:
+        elif row["number"] * _COUNTED_AGAIN >= within.settings.most_listed:
             withdrawn = await switching.relieve(within)
     return Gone(row["number"], list(row["gids"]), withdrawn)
 
@@ -110,5 +114,5 @@ async def list_ended(within: Within, gids: list[UUID]) -> None:
     async with within.connection.transaction():
         await within.connection.execute(_LIST, within.settings.ended_seconds, gids)
         listed: int = await within.connection.fetchval(switching.LISTED, within.settings.ended_seconds)
-        if listed > MOST_LISTED:
+        if listed > within.settings.most_listed:
             await switching.relieve(within)

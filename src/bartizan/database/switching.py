@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from bartizan.database.events import PostgresEvents
 from bartizan.database.within import Within
-from bartizan.model.ended import MOST_LISTED
 from bartizan.model.event import Event
 from bartizan.model.keys import REREAD_SECONDS
 
@@ -58,7 +57,7 @@ async def relieve(within: Within) -> tuple[str, ...]:
     """Counts in turn with whoever else does, and changes the key if it must. In the caller's transaction."""
     await _in_turn(within)
     listed: int = await within.connection.fetchval(LISTED, within.settings.ended_seconds)
-    return await change(within, listed) if listed > MOST_LISTED else ()
+    return await change(within, listed) if listed > within.settings.most_listed else ()
 
 
 async def change(within: Within, number: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -28,10 +28,12 @@ def now() -> datetime:
 
 
 class RealHouse(House):
-    def __init__(self, url: str) -> None:  # another store and another clock, so nothing of the parent's is wanted
+    def __init__(
+        self, url: str, **settings: Any
+    ) -> None:  # another store and another clock, so nothing of the parent's is wanted
         self.url = url
         self.loop = asyncio.new_event_loop()
-        self.real = self.loop.run_until_complete(connect(DatabaseSettings(url=url), RING))
+        self.real = self.loop.run_until_complete(connect(DatabaseSettings(url=url, **settings), RING))
         self.clock = now  # type: ignore[assignment]  # time cannot be turned here
         self.settings = SETTINGS
         self.ports = ports(self.real, now, os.urandom)

@@ -21,7 +21,7 @@ from bartizan.auth import keys
 from bartizan.database import switching
 from bartizan.database.ended import PostgresEnded
 from bartizan.guard.keys import Watch
-from bartizan.model.ended import MOST_LISTED, EndedMany, Many
+from bartizan.model.ended import EndedMany, Many
 from bartizan.model.keys import REREAD_SECONDS, StoredKey
 from bartizan.model.store import Records
 from bartizan.protocol import jose
@@ -29,12 +29,13 @@ from bartizan.protocol.refusal import Unavailable
 
 pytestmark = pytest.mark.engine
 
+MOST_LISTED = 200  # here; 20,000 in the product
 TOO_MANY = MOST_LISTED + 100
 
 
 @pytest.fixture
 def house(empty_database_url: str) -> Iterator[RealHouse]:
-    with RealHouse(empty_database_url) as made:
+    with RealHouse(empty_database_url, most_listed=MOST_LISTED) as made:
         made.furnish()
         made.tokens(BFF)  # the first key is there
         rotate(made)  # and the next is published
@@ -110,7 +111,9 @@ def test_more_than_can_be_listed_takes_the_keys_along_and_signs_nobody_else_out(
     renewed = house.refresh(PRINT_SHOP, str(lasting["refresh_token"]))
     assert renewed.status == 200
     assert jose.kid_of(str(renewed.json["access_token"])) == following.kid
-    assert house.as_client(PRINT_SHOP, "/introspect", {"token": str(renewed.json["access_token"])}).json["active"] is True
+    assert (
+        house.as_client(PRINT_SHOP, "/introspect", {"token": str(renewed.json["access_token"])}).json["active"] is True
+    )
     assert house.events().count("key.changed") == 1
     assert rotate(house).add is not None, "and another is published for the next time"
 
@@ -151,7 +154,7 @@ def test_a_transaction_that_dies_ends_nothing_and_changes_no_key(house: RealHous
 
 def test_two_endings_at_once_see_of_each_other_what_is_too_many(house: RealHouse) -> None:
     for client_id in (BFF.id, PRINT_SHOP.id):
-        seeded(house, MOST_LISTED - 2_000, client_id)
+        seeded(house, MOST_LISTED - 20, client_id)
 
     async def both() -> list[EndedMany]:
         async def one(client_id: str) -> EndedMany:
@@ -228,7 +231,7 @@ def test_a_reader_between_two_nodes_never_sees_a_withdrawn_key_again(
     house: RealHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One node has just heard of it, the other holds what it read before; the reader asks them in turn."""
-    with RealHouse(house.url) as other:
+    with RealHouse(house.url, most_listed=MOST_LISTED) as other:
         nodes = [house, other]
         asked: list[str] = []
         monkeypatch.setattr(Watch, "_run", lambda watch, stop: None)
