@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -199,7 +200,9 @@ def told(history: History, report: Report) -> str:
 
 
 def keep(history: History) -> Path:
-    path = Path(os.environ.get("BARTIZAN_HISTORY_OUT", f"/tmp/bartizan-history-{history.settings.seed}.jsonl"))
+    """One line a call, for `calls.load`."""
+    named = os.environ.get("BARTIZAN_HISTORY_OUT")
+    path = Path(named) if named else Path(tempfile.gettempdir()) / f"bartizan-history-{history.settings.seed}.jsonl"
     save(path, history.calls)
     return path
 
