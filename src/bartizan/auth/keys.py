@@ -7,6 +7,7 @@ signs is withdrawn because it leaked or because too much has ended to be listed 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from bartizan.protocol.secrets import NONCE_BYTES, KeyRing, Ring, seal, unseal
 
 PURPOSE = "signing"  # of the key ring
 REFRESH_SECONDS = REREAD_SECONDS  # a withdrawn key is used no longer than this
+SAME_SECONDS = 30  # as long may one sign the feed that another has followed, if both are published
 _JWKS_PATIENCE = 0.2  # seconds: then the keys as they were last read do
 GRACE_SECONDS = 60  # beyond the longest token: clocks differ, answers travel
 
@@ -122,6 +124,13 @@ class SigningKeys:
             self._held, self._read_at = held, self._clock()
         return held.signer, held.published
 
+    async def exact_if_not(self, kids: tuple[str, ...]) -> tuple[jose.Signer, tuple[str, ...]]:
+        """The same for who has just read which are published: if they are the ones held, these need not be read."""
+        held = self._held
+        if held is not None and held.published == kids and self._age() < SAME_SECONDS:
+            return held.signer, kids
+        return await self.exact()
+
     async def _fresh(self) -> _Held:
         """Call it before a transaction is opened: it may take a connection of its own."""
         if self._held is not None and self._is_fresh():
@@ -140,8 +149,14 @@ class SigningKeys:
             raise Unavailable("database")
 
     def _is_fresh(self) -> bool:
+        return self._age() < REFRESH_SECONDS
+
+    def _age(self) -> float:
         """A clock that went back makes them old, not young for long."""
-        return self._read_at is not None and 0 <= (self._clock() - self._read_at).total_seconds() < REFRESH_SECONDS
+        if self._read_at is None:
+            return math.inf
+        seconds = (self._clock() - self._read_at).total_seconds()
+        return seconds if seconds >= 0 else math.inf
 
     async def _read(self) -> _Held:
         try:

@@ -57,7 +57,11 @@ class PostgresEnded:
     async def after(self, cursor: int) -> EndedPage:
         row = await self._within.connection.fetchrow(
             """
-            SELECT extract(epoch FROM now())::bigint AS now, coalesce(array_agg(gid ORDER BY at, gid), '{}') AS gids
+            SELECT extract(epoch FROM now())::bigint AS now, coalesce(array_agg(gid ORDER BY at, gid), '{}') AS gids,
+                (
+                    SELECT coalesce(array_agg(kid ORDER BY active_at DESC, kid), '{}') FROM signing_keys
+                    WHERE removed_at IS NULL OR removed_at > now()
+                ) AS kids
             FROM ended
             WHERE until > now() AND at >= to_timestamp($1::bigint - $2::int)
             """,
@@ -65,7 +69,8 @@ class PostgresEnded:
             OVERLAP_SECONDS,
         )
         assert row is not None, "an aggregate gives a row"
-        return EndedPage(gids=tuple(str(gid) for gid in row["gids"]), cursor=row["now"], now=row["now"])
+        gids = tuple(str(gid) for gid in row["gids"])
+        return EndedPage(gids=gids, cursor=row["now"], now=row["now"], kids=tuple(row["kids"]))
 
     async def end_many(self, which: Many, reason: str) -> EndedMany:
         async with self._within.connection.transaction():

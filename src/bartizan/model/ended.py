@@ -15,6 +15,7 @@ class EndedPage(Struct, frozen=True, kw_only=True):
     gids: tuple[str, ...]
     cursor: int  # hand it back as `after`
     now: int  # Unix seconds of the database
+    kids: tuple[str, ...] = ()  # the keys published at that moment, as `Keys.published` orders them
 
 
 class Many(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,8 @@ class Ended(Protocol):
         ...
 
     async def after(self, cursor: int) -> EndedPage:
-        """Entries after `cursor`, overlapping by 60 s so that late commits are not skipped. 0: all."""
+        """Entries after `cursor`, overlapping by 60 s so that late commits are not skipped. 0: all. One statement, so
+        that list and keys are of one moment."""
         ...
 
     async def end_many(self, which: Many, reason: str) -> EndedMany:

@@ -256,7 +256,8 @@ class FakeEnded(_Part):
         now = int(self.clock().timestamp())
         since = cursor - 60
         gids = tuple(str(gid) for gid, at in self.tables.ended.items() if at.timestamp() >= since)
-        return EndedPage(gids=gids, cursor=now, now=now)
+        kids = tuple(key.kid for key in await FakeKeys(self.tables, self.clock).published())
+        return EndedPage(gids=gids, cursor=now, now=now, kids=kids)
 
 
 class FakeEvents(_Part):
