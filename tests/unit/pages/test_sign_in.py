@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 import pytest
 from tests.unit.auth.house import BFF, PRINT_SHOP, SETTINGS, USER, back
 from tests.unit.pages.house import PASSWORD, Page, PagesHouse
+from tests.unit.web.calling import Answer, calling
 
 from bartizan.auth.passwords import POOL
+from bartizan.auth.signin.enter import turned
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.web.cookies import SET_COOKIE_LIMIT
 
@@ -216,7 +220,10 @@ def test_without_sec_fetch_the_origin_decides(house: PagesHouse) -> None:
 
 
 @pytest.mark.parametrize("when", ["before anything is looked at", "when its turn does not come"])
-def test_in_a_rush_the_page_says_when_to_come_back_and_keeps_what_was_typed(house: PagesHouse, when: str) -> None:
+def test_in_a_rush_the_page_says_when_to_come_back_and_keeps_what_was_typed(
+    house: PagesHouse, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turned, "PAUSE", 0.01)
     if when == "before anything is looked at":
         house.passwords.away = 7
     else:
@@ -231,6 +238,37 @@ def test_in_a_rush_the_page_says_when_to_come_back_and_keeps_what_was_typed(hous
     assert PASSWORD not in answer.text
     assert house.passwords.verified == []
     assert (house.limits.counts == {}) is (when == "before anything is looked at"), "a try is one that was looked at"
+
+
+def test_who_does_not_wait_gets_a_page_a_second_and_no_more_than_some_wait_for_one(
+    house: PagesHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turned, "PAUSE", 0.2)
+    monkeypatch.setattr(turned, "MOST", 3)
+    form = {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": PASSWORD}
+    headers = {"cookie": "; ".join(f"{name}={value}" for name, value in house.cookies.items())}
+    headers |= {"accept": "text/html", "content-type": "application/x-www-form-urlencoded"}
+    headers |= {"sec-fetch-site": "same-origin"}
+    house.passwords.away = 7
+
+    async def herd() -> list[tuple[Answer, float]]:
+        loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+
+        async def one() -> tuple[Answer, float]:
+            answer = await calling(house.app, "POST", "/signin", headers=headers, body=urlencode(form).encode())
+            return answer, loop.time() - began
+
+        return await asyncio.gather(*(one() for _ in range(5)))
+
+    for _ in range(2):  # who has had his page makes room for another
+        told = house.loop.run_until_complete(herd())
+        assert [(answer.status, answer.header("retry-after")) for answer, _ in told] == [(503, "7")] * 5
+        pages = [seconds for answer, seconds in told if "<form" in answer.text]
+        plain = [seconds for answer, seconds in told if "<form" not in answer.text]
+        assert (len(pages), len(plain)) == (3, 2)
+        assert min(pages) >= 0.19
+        assert max(plain) < 0.1
+        assert all(PASSWORD not in answer.text for answer, _ in told)
 
 
 def test_in_a_rush_an_old_hash_does_until_the_next_time(house: PagesHouse) -> None:

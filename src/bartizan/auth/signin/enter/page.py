@@ -15,6 +15,7 @@ from bartizan.auth.desk import Desk
 from bartizan.auth.passwords import LONGEST, POOL, outdated
 from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
 from bartizan.auth.signin import familiar
+from bartizan.auth.signin.enter import turned
 from bartizan.auth.signin.mailing import mail_again
 from bartizan.model.event import Event
 from bartizan.model.route import Route, Who
@@ -48,6 +49,7 @@ class Entry(Struct, frozen=True):
 class Enter:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._turned = turned.Turned()
 
     async def show(self, request: Request) -> Response:
         current = await self._desk.current(request)
@@ -58,8 +60,10 @@ class Enter:
         return self._page(request, current, identifier=hint or "", said=query.get("said", ""))
 
     async def submit(self, request: Request) -> Response:
-        fields = await self._desk.fields(request)
         away = self._desk.ports.passwords.full()  # before anything that costs, and before it counts as a try
+        if away and not await self._turned.pause():
+            return turned.plainly(away)
+        fields = await self._desk.fields(request)
         current = await self._desk.current(request)
         identifier, onward = fields.get("identifier").strip(), next_path(fields.get("next"))
         entry = Entry(request, current, identifier, fields.get("password"), onward)
