@@ -179,11 +179,13 @@ class Postgres(Struct, frozen=True, kw_only=True):
             ["initdb", "-D", str(fresh), "-U", "postgres", *options, "--builtin-locale=C.UTF-8", "--no-instructions"],
             fresh,
         )
+        # failpoint: cluster.made
         # The superuser has no password, so scram lets nobody in as it; the servers' role cannot read files or
         # run programs, whatever statement is smuggled in.
         self.single_user(
             f"CREATE ROLE {ROLE} LOGIN PASSWORD '{password}';\n\nCREATE DATABASE {DATABASE} OWNER {ROLE};\n", fresh
         )
+        # failpoint: cluster.named
         fresh.rename(self.data)
 
     def _configure(self) -> None:

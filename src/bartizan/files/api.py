@@ -80,25 +80,22 @@ class Api:
             created_at=self._ports.clock(),
         )
         try:
-            await self._put(file_id, taken)
+            await self._objects.put(file_id, Variant.ORIGINAL, taken.path)
+            # failpoint: upload.put
             async with self._ports.store.transaction() as records:
                 if not await records.files.reserve(file, quota=self._settings.quota_bytes):
                     raise _full()
+                # failpoint: upload.reserved
                 if file.media_type in kinds.IMAGES:
                     job = Job(id=self._new_id(), kind=THUMBNAIL_JOB, detail={"file": str(file_id)})
                     await records.jobs.enqueue(job)
+            # failpoint: upload.kept
         except Unavailable:  # perhaps the commit came through and only its answer was lost: the clean-up job will know
             raise
         except BaseException:  # whatever else it was: no row, no object
             self._objects.remove(file_id)
             raise
         return file
-
-    async def _put(self, file_id: UUID, taken: Taken) -> None:
-        try:
-            await self._objects.put(file_id, Variant.ORIGINAL, taken.path)
-        except OSError:
-            raise Unavailable("the file store", 30) from None
 
     async def list(self, request: Request) -> Response:
         """Newest first, `limit` at a time; `next` is what to send as `before`."""

@@ -59,6 +59,7 @@ async def _receive(request: Request, path: Path, limit: int) -> tuple[int, bytes
         with file:
             async with contextlib.aclosing(request.stream()) as chunks:
                 async for chunk in chunks:
+                    # failpoint: upload.chunk
                     size += len(chunk)
                     if size > limit:
                         raise too_large(limit)
@@ -71,6 +72,7 @@ async def _receive(request: Request, path: Path, limit: int) -> tuple[int, bytes
             await asyncio.to_thread(file.write, bytes(pending))
     except OSError:  # a full disk: nothing was promised yet
         raise Unavailable("the file store", 30) from None
+    # failpoint: upload.received
     if size == 0:
         raise Refused("empty_file", "The file is empty.")
     return size, digest.digest()

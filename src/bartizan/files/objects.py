@@ -5,21 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
 from bartizan.files.links import Variant
+from bartizan.protocol.refusal import Unavailable
 
 _PIECE = 256 * 1024  # bytes read from the store at a time
 
 
 def key(file_id: UUID, variant: Variant) -> str:
     return f"{variant}/{file_id.hex[-2:]}/{file_id.hex}"
+
+
+@contextlib.contextmanager
+def told_when_away() -> Iterator[None]:
+    """A full or broken disk is 503. obstore's errors are no OSError; what is not there, it says as Python does."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, BaseError) as wrong:
+        raise Unavailable("the file store", 30) from wrong
 
 
 class Objects:
@@ -44,20 +57,25 @@ class Objects:
         return place
 
     async def put(self, file_id: UUID, variant: Variant, content: Path | bytes) -> None:
-        await obstore.put_async(self._store, key(file_id, variant), content)
+        """Raises Unavailable; then nothing is there under that name."""
+        with told_when_away():
+            await obstore.put_async(self._store, key(file_id, variant), content)
 
     async def read(self, file_id: UUID, variant: Variant) -> bytes:
         """Raises FileNotFoundError."""
-        got = await obstore.get_async(self._store, key(file_id, variant))
-        return bytes(await got.bytes_async())
+        with told_when_away():
+            got = await obstore.get_async(self._store, key(file_id, variant))
+            return bytes(await got.bytes_async())
 
     async def size(self, file_id: UUID, variant: Variant) -> int:
         """Raises FileNotFoundError."""
-        return int((await obstore.head_async(self._store, key(file_id, variant)))["size"])
+        with told_when_away():
+            return int((await obstore.head_async(self._store, key(file_id, variant)))["size"])
 
     async def stream(self, file_id: UUID, variant: Variant, first: int, last: int) -> AsyncIterator[bytes]:
         """The bytes from `first` to `last`, both included."""
-        got = await obstore.get_async(self._store, key(file_id, variant), options={"range": (first, last + 1)})
+        with told_when_away():
+            got = await obstore.get_async(self._store, key(file_id, variant), options={"range": (first, last + 1)})
         async for piece in got.stream(min_chunk_size=_PIECE):
             yield bytes(piece)
 
@@ -76,11 +94,12 @@ class Objects:
                         yield UUID(hex=str(meta["path"]).rpartition("/")[2])
 
     async def sweep_half(self, *, older_than: float) -> int:
-        """Half uploads that a killed process left."""
+        """What a killed process left: half uploads, and objects half written, which obstore itself never lists."""
         return await asyncio.to_thread(self._sweep, time.time() - older_than)
 
     def _sweep(self, before: float) -> int:
-        old = [path for path in self.half.iterdir() if path.stat().st_mtime < before]
+        staged = self._folder.glob("objects/*/*/*#*")
+        old = [path for path in (*self.half.iterdir(), *staged) if path.stat().st_mtime < before]
         for path in old:
             path.unlink(missing_ok=True)
         return len(old)

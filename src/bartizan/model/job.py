@@ -24,6 +24,7 @@ class JobRow(Struct, frozen=True, kw_only=True):
     every: int | None = None  # seconds; set: a recurring job, no detail
     attempts: int = 8
     seconds: int = 60  # longest run
+    at_once: int = 0  # in all workers together; 0: as many as there is room. What may hang leaves room for the others
 
 
 class Jobs(Protocol):

@@ -13,11 +13,12 @@ import re
 import sys
 from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import msgspec
 import structlog
 
+from bartizan.monitoring.spool import Spool
 from bartizan.protocol.web import privacy
 
 Entry = MutableMapping[str, Any]
@@ -36,15 +37,17 @@ _UNSAFE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufe
 
 def configure(server: str, stream: TextIO | None = None, *, level: int = logging.INFO) -> None:
     """Once in each process, before the first line. Loggers of libraries come out in the same format."""
+    line = _Line(server)
+    out = stream or cast("TextIO", Spool(sys.stdout.fileno(), line.dropped))
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.format_exc_info,
-            _Line(server),
+            line,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=stream or sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -71,6 +74,9 @@ class _Line:
         }
         cleaned = {key: clean(key, value) for key, value in ordered.items() if key != "time"}
         return safe(msgspec.json.encode({"time": ordered["time"], **cleaned}, enc_hook=str).decode())
+
+    def dropped(self, lines: int) -> str:
+        return self(None, "", {"level": "warning", "event": "logs.dropped", "lines": lines})
 
 
 class _Library(logging.Handler):

@@ -23,15 +23,21 @@ class LogFile:
         self._begin()
 
     def write(self, data: bytes) -> None:
-        if self._size + len(data) > LARGEST or time.time() - self._begun > LONGEST:
-            os.close(self._handle)
-            turn(self.path)
-            self._begin()
         with contextlib.suppress(OSError):  # a full disk stops the log, not the servers
+            if self._size + len(data) > LARGEST or time.time() - self._begun > LONGEST:
+                self._next()
             self._size += os.write(self._handle, data)
 
     def close(self) -> None:
         os.close(self._handle)
+
+    def _next(self) -> None:
+        """The old file is let go when there is a new one: a number that is closed may soon be another file's."""
+        old = self._handle
+        if self.path.exists():  # else an earlier try came as far as this
+            turn(self.path)
+        self._begin()
+        os.close(old)
 
     def _begin(self) -> None:
         self._handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

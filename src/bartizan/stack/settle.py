@@ -29,6 +29,7 @@ async def settle(at: Effective, store: Store, ring: KeyRing, passwords: Password
     async with store.transaction() as records:
         await records.clients.replace_file_owned(rows)
         fresh = [user for person, _, digest in hashes if (user := await _seat(records, person, digest)) is not None]
+        # failpoint: settle.seated
     if fresh:
         from bartizan.stack.plant import plant  # brings Pillow along: needed once in a data directory's life
 

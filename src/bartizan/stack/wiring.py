@@ -14,7 +14,7 @@ import structlog
 
 from bartizan.protocol.secrets import to_base64url
 from bartizan.stack import compile as compiled
-from bartizan.stack import parts, workers
+from bartizan.stack import descriptors, parts, workers
 from bartizan.stack.effective import Effective
 from bartizan.stack.listen import Door, listen, stop_on_signals
 from bartizan.stack.parts import Parts
@@ -45,7 +45,7 @@ class Process:
         self.parts = handed
         self.stop = stop
         self.doors: list[Door] = []
-        self.checks: dict[str, Check] = {"database": handed.store.ready}
+        self.checks: dict[str, Check] = {"database": handed.store.ready, "descriptors": descriptors.enough}
         self.auth: ASGIApp | None = None  # where it lives in this process
         self._running: list[asyncio.Task[None]] = []
 

@@ -114,7 +114,9 @@ class _Session:
         manager.shutdown = self._over
         for row in self._rows:
             if row.every is None:
-                manager.entrypoint(row.kind, accepts_context=False, on_failure="hold")(_handler(self._executor, row))
+                manager.entrypoint(row.kind, accepts_context=False, on_failure="hold", concurrency_limit=row.at_once)(
+                    _handler(self._executor, row)
+                )
         return manager
 
     async def _work(self, manager: QueueManager, queries: Queries, stop: asyncio.Event) -> None:

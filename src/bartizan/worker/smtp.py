@@ -40,6 +40,7 @@ class SmtpMailer:
             client = _client(self._settings)
             async with client:
                 await client.send_message(message, sender=sender, recipients=[mail.to])
+                # failpoint: mail.taken
 
 
 def compose(mail: Mail, sender: str, now: datetime) -> EmailMessage:

@@ -5,18 +5,27 @@ from __future__ import annotations
 import base64
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
+import msgspec
+import pytest
 from tests.faults import steps
 from tests.fixtures.nodes import HOOK, Answer, Node, Site
 
+from bartizan.model.job import Job
+
 Mutant = tuple[dict[str, str], ...]
 
+LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 RECOVERY = 10.0  # I9: seconds after the fault is gone
 
 
@@ -77,5 +86,66 @@ def program(text: str, *words: str, mutant: Mutant = (), environment: dict[str, 
             [sys.executable, "-P", "-c", text, *words],
             env=given, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
     return done.stdout.strip()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def small_disk(at: Path, size: int) -> Iterator[None]:
+    """A tmpfs over `at`, empty and of so many bytes. Skips where the kernel lets us mount none."""
+    at.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=700", "tmpfs", str(at)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(at)], check=True)
+
+
+def enqueue(site: Site, kind: str, details: list[dict[str, str]], payload: bytes | None = None) -> None:
+    """Jobs past their servers. `payload`: what no server of ours would write."""
+    made = [Job(id=uuid4(), kind=kind, detail=detail) for detail in details]
+    written = [msgspec.json.encode(job) if payload is None else payload for job in made]
+    steps.rows(
+        site,
+        "SELECT FROM job_enqueue($1, $2, $3, $4, $5, $6) AS made (ord bigint, id bigint)",
+        [0] * len(made), [kind] * len(made), written, [timedelta(0)] * len(made), [str(job.id) for job in made],
+        ["null"] * len(made),
+    )  # fmt: skip
+
+
+def killed(text: str, *words: str, failpoint: str, mutant: Mutant = ()) -> None:
+    """A program of ours that must end there as by kill -9."""
+    with pytest.raises(AssertionError, match=r"ended with -9"):
+        program(text, *words, mutant=mutant, environment={"BARTIZAN_FAILPOINT": failpoint})
+
+
+def up_refused(data: Path, mutant: Mutant = ()) -> tuple[str, int]:
+    """What a further `bartizan up` says and ends with; 0 when it runs for some seconds, for then it did not refuse."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        given = dict(os.environ)
+        if mutant:
+            file.write(json.dumps(mutant))
+            file.flush()
+            given |= {"PYTHONPATH": str(HOOK), "BARTIZAN_MUTANT": file.name}
+        running = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bartizan.stack.cli", "up", "--data", str(data), "--port", str(free_port())],
+            env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        try:
+            said, _ = running.communicate(timeout=6)
+        except subprocess.TimeoutExpired:
+            running.terminate()
+            said, _ = running.communicate(timeout=10)
+            return said, 0
+    return said, running.returncode

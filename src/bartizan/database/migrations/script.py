@@ -17,4 +17,6 @@ def run_script(name: str) -> None:
 def run_text(sql: str) -> None:
     # asyncpg itself runs a script; SQLAlchemy would prepare it, which only a single statement allows.
     connection: Any = op.get_bind().connection.dbapi_connection
+    # failpoint: migrate.script
     connection.run_async(lambda driver: driver.execute(sql))
+    # failpoint: migrate.scripted
