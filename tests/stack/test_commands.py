@@ -135,6 +135,11 @@ def test_doctor_and_check(tmp_path: Path) -> None:
     assert run(tmp_path, "check", "--config", good(tmp_path)) == {"faults": [], "warnings": []}
 
 
+def test_doctor_looks_at_the_seals_of_a_running_copy(stack: Stack) -> None:
+    (events,) = [row for row in run(stack.data, "doctor") if row["what"] == "events"]
+    assert (events["state"], events["says"].partition(";")[0]) == ("good", "The event log is as it was sealed")
+
+
 def test_check_tells_all_faults_at_once(tmp_path: Path) -> None:
     file = tmp_path / "bad.toml"
     file.write_text(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from bartizan.database.connection import Row
 from bartizan.database.rows import marks, names, read, read_or_none, values
 from bartizan.database.within import Within
 from bartizan.model.event import EVENTS, Event, Seal, StoredEvent
@@ -19,8 +20,9 @@ _COLUMNS = names(StoredEvent)
 _RECORD = f"INSERT INTO events ({_COLUMNS}) VALUES ({marks(StoredEvent)})"
 _SEAL = names(Seal)
 
-# An event's time is its transaction's start; older than this, none can still be on its way.
-SETTLED = timedelta(seconds=60)
+# An event's time is its transaction's start; older than this, none can still be on its way. An operator's ending of
+# many may take two minutes a statement (`ended.py`): what came into a sealed segment later would break its seal.
+SETTLED = timedelta(minutes=5)
 
 
 class PostgresEvents:
@@ -107,7 +109,11 @@ class PostgresEvents:
             SETTLED,
             limit,
         )
-        return sorted((read(StoredEvent, row) for row in rows), key=lambda event: (event.at, event.id))
+        return _in_order(rows)
+
+    async def within(self, after: datetime, until: datetime) -> list[StoredEvent]:
+        rows = await self._connection.fetch(f"SELECT {_COLUMNS} FROM events WHERE at > $1 AND at <= $2", after, until)
+        return _in_order(rows)
 
     async def add_seal(self, seal: Seal) -> None:
         await self._connection.execute(f"INSERT INTO event_seals ({_SEAL}) VALUES ({marks(Seal)})", *values(seal))
@@ -115,3 +121,17 @@ class PostgresEvents:
     async def last_seal(self) -> Seal | None:
         row = await self._connection.fetchrow(f"SELECT {_SEAL} FROM event_seals ORDER BY number DESC LIMIT 1")
         return read_or_none(Seal, row)
+
+    async def seals(self, *, since: datetime, above: int, limit: int) -> list[Seal]:
+        rows = await self._connection.fetch(
+            f"SELECT {_SEAL} FROM event_seals WHERE first_at >= $1 AND number > $2 ORDER BY number LIMIT $3",
+            since,
+            above,
+            limit,
+        )
+        return [read(Seal, row) for row in rows]
+
+
+def _in_order(rows: Sequence[Row]) -> list[StoredEvent]:
+    """The order in which they are sealed; not the server's, whose ids compare in a way of their own."""
+    return sorted((read(StoredEvent, row) for row in rows), key=lambda event: (event.at, event.id))

@@ -35,6 +35,10 @@ class PostgresKeys:
         )
         return [read(StoredKey, row) for row in rows]
 
+    async def known(self) -> list[StoredKey]:
+        rows = await self._connection.fetch(f"SELECT {_COLUMNS} FROM signing_keys ORDER BY active_at DESC, kid")
+        return [read(StoredKey, row) for row in rows]
+
     async def add(self, key: StoredKey) -> None:
         await self._connection.execute(
             f"INSERT INTO signing_keys ({_COLUMNS}) VALUES ({marks(StoredKey)})", *values(key)

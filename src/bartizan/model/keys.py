@@ -30,6 +30,10 @@ class Keys(Protocol):
         """These, and those removed in good order: what they signed long ago still proves something. No leaked one."""
         ...
 
+    async def known(self) -> list[StoredKey]:
+        """Every one whose public part is still kept, leaked ones too: until the retention has passed."""
+        ...
+
     async def add(self, key: StoredKey) -> None: ...
 
     async def start(self, kid: str, *, active_at: datetime) -> None:

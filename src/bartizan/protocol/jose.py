@@ -205,19 +205,24 @@ def verify(
     `max_age` is for messages that count by `iat` (the ended feed): then `iat` must be there and young, `exp` may lack.
     `limit` is for them too: 20,000 ended ids are a megabyte; no token of a request may be that long.
     """
-    message, header, payload, signature = _split(token, limit)
-    key = _key_for(_json_object(header, "header"), keys, algorithms, typ)
-    try:
-        key.check(signature, message)
-    except InvalidSignature:
-        raise InvalidToken("signature does not match") from None
-    claims = _json_object(payload, "claims")  # nothing of the payload is read before its signature holds
+    claims = signed(token, keys, algorithms=algorithms, typ=typ, limit=limit)
     if claims.get("iss") != issuer:
         raise InvalidToken("iss is another")
     if audience is not None and not _names(claims.get("aud"), audience):
         raise InvalidToken("aud does not name us")
     _check_times(claims, now, leeway, max_age)
     return claims
+
+
+def signed(token: str, keys: KeySet, *, algorithms: tuple[str, ...], typ: str, limit: int = TOKEN_LIMIT) -> Claims:
+    """What one of these keys signed, of whatever issuer and age: alone it is for a record of ours, never for access."""
+    message, header, payload, signature = _split(token, limit)
+    key = _key_for(_json_object(header, "header"), keys, algorithms, typ)
+    try:
+        key.check(signature, message)
+    except InvalidSignature:
+        raise InvalidToken("signature does not match") from None
+    return _json_object(payload, "claims")  # nothing of the payload is read before its signature holds
 
 
 def kid_of(token: str) -> str:

@@ -148,7 +148,7 @@ def migrate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = Fals
 
 @app.command
 def doctor(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> int:
-    """Look for what could stop it: engines, ports, names, certificates, disk, key files."""
+    """Look for what could stop it: engines, ports, names, disk, key files; hold the event log to its seals."""
     from bartizan.stack.doctor import examine
 
     rows = examine(config, data)

@@ -11,10 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bartizan.database.place import EngineTrouble, wheel
-from bartizan.stack import engines, ports, proc
+from bartizan.protocol.refusal import Unavailable
+from bartizan.stack import engines, ports, proc, seals
 from bartizan.stack.check import check, local_only, warnings
 from bartizan.stack.config import BrokenConfig
-from bartizan.stack.home import Home, user_name
+from bartizan.stack.home import Home, Trouble, user_name
 from bartizan.stack.origins import origins
 from bartizan.stack.schema import Config
 from bartizan.stack.sources import from_file
@@ -44,6 +45,7 @@ def examine(file: Path | None, data: Path) -> list[Row]:
         ("workers", lambda: _workers(config)),
         ("disk", lambda: _disk(home)),
         ("keys", lambda: _keys(home)),
+        ("events", lambda: _events(home)),
     )
     for what, look in looks:
         rows += [_row(what, state, says) for state, says in look()]
@@ -138,3 +140,14 @@ def _keys(home: Home) -> Found:
         yield "bad", f"Others may read {ring}; run: chmod 600 {ring}"
     else:
         yield "good", "Only you may read the key ring."
+
+
+def _events(home: Home) -> Found:
+    """Only while it runs: to look for what could stop a start, nothing is started."""
+    if not home.held():
+        yield "note", "The seals of the event log are looked at while this copy runs."
+        return
+    try:
+        yield from seals.look(home)
+    except (Unavailable, Trouble, OSError) as away:
+        yield "note", f"The seals of the event log could not be looked at: {away}"

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bartizan.protocol.secrets import to_base64url
 from bartizan.stack import compile as compiled
 from bartizan.stack import descriptors, parts, workers
 from bartizan.stack.effective import Effective
@@ -158,7 +157,7 @@ def job_rows(handed: Parts) -> tuple[JobRow, ...]:
     keys = SigningKeys(settings, handed.store, handed.ring, handed.clock, handed.chance)
 
     async def sign(digest: bytes) -> str:
-        return (await keys.signer()).sign({"digest": to_base64url(digest)}, "seal+jwt")
+        return (await keys.signer()).sign(monitoring_jobs.claims(digest), monitoring_jobs.SEAL_TYP)
 
     return (
         *database_jobs.rows(handed.store, handed.clock),

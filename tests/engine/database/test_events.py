@@ -97,7 +97,7 @@ def test_a_segment_never_parts_a_transaction_and_passes_over_what_may_still_comm
                 await records.events.record(Event(code="signin.done"))
         async with store.reading() as records:
             assert await records.events.unsealed(limit=10) == []
-        await age(store, timedelta(minutes=2))
+        await age(store, timedelta(minutes=6))
         async with store.transaction() as records:
             segment = await records.events.unsealed(limit=2)
             assert len(segment) == 5

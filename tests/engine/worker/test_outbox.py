@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from typing import cast
+from uuid import UUID, uuid4
 
 import pytest
 from tests.engine.worker.waiting import until
 
 from bartizan.database.settings import DatabaseSettings
-from bartizan.database.store import PostgresStore, connect
+from bartizan.database.store import PostgresRecords, PostgresStore, connect
 from bartizan.model.event import Event, Seal, StoredEvent
 from bartizan.model.job import Job, JobRow
 from bartizan.model.mail import Mail
-from bartizan.monitoring.jobs import digest_of, rows, verify_chain
+from bartizan.model.store import Store
+from bartizan.monitoring.chain import Looked, look
+from bartizan.monitoring.jobs import Broken, digest_of, rows, verify_chain
 from bartizan.monitoring.meter import PrometheusMeter
 from bartizan.protocol.secrets import KeyRing
 from bartizan.worker.inbox.box import Box
@@ -91,7 +96,7 @@ async def _enqueue_and_roll_back(store: PostgresStore) -> None:
 
 
 def test_events_are_sealed_in_a_chain_that_can_be_checked(empty_database_url: str) -> None:
-    """`unsealed` gives rows older than a minute: the test writes them and moves their time back."""
+    """`unsealed` gives rows older than five minutes: the test writes them and moves their time back."""
 
     async def walk() -> None:
         store = await connect(DatabaseSettings(url=empty_database_url), RING)
@@ -119,13 +124,63 @@ def test_events_are_sealed_in_a_chain_that_can_be_checked(empty_database_url: st
         assert [one.rows for one in seals] == [3, 3]
         assert seals[1].digest == digest_of(seals[0].digest, segments[2])
         assert verify_chain(seals, segments, lambda digest, jws: jws == "signed " + digest.hex()) is None
+        await _the_chain_is_read_again(store)
         await store.close()
 
     asyncio.run(walk())
 
 
+async def _the_chain_is_read_again(store: PostgresStore) -> None:
+    """Also what was changed, taken out or slipped in behind our back is seen, in the seal that it belongs to."""
+
+    def verify(digest: bytes, jws: str) -> bool:
+        return jws == "signed " + digest.hex()
+
+    long_ago = datetime.now(UTC) - timedelta(days=1)
+    assert await look(store, verify, long_ago) == Looked(2, None)
+    wrong = "its rows are not what was sealed"
+    (first, *_), (second, *_) = await _sealed_rows(store)
+    columns = "at, code, request_id, network, detail"
+    slipped_in = (
+        f"INSERT INTO events (id, {columns}) SELECT gen_random_uuid(), {columns} FROM events WHERE id = '{second}'"
+    )
+    for number, statement in (
+        (1, f"UPDATE events SET code = 'user.created' WHERE id = '{first}'"),
+        (2, f"DELETE FROM events WHERE id = '{second}'"),
+        (2, slipped_in),
+    ):
+        async with store.within(transaction=False) as handed:
+            await handed.connection.execute("BEGIN")
+            await handed.connection.execute(statement)
+            seen = await look(cast(Store, _Inside(PostgresRecords(handed))), verify, long_ago)
+            await handed.connection.execute("ROLLBACK")
+        assert seen.broken == Broken(number, wrong), statement
+    assert await look(store, verify, long_ago) == Looked(2, None)
+    assert (await look(store, lambda *_: False, long_ago)).broken == Broken(1, "its signature is not ours")
+    assert await look(store, verify, datetime.now(UTC)) == Looked(0, None)
+
+
+class _Inside:
+    """A store whose every reading is within one transaction."""
+
+    def __init__(self, records: PostgresRecords) -> None:
+        self._records = records
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[PostgresRecords]:
+        yield self._records
+
+
+async def _sealed_rows(store: PostgresStore) -> list[list[UUID]]:
+    async with store.reading() as records:
+        one, two = await records.events.seals(since=datetime.now(UTC) - timedelta(days=1), above=0, limit=9)
+        assert [seal.number for seal in await records.events.seals(since=one.first_at, above=1, limit=9)] == [2]
+        rows = await records.events.within(one.first_at - timedelta(hours=1), one.last_at)
+        return [[row.id for row in rows], [row.id for row in await records.events.within(one.last_at, two.last_at)]]
+
+
 async def _age_events(store: PostgresStore) -> None:
     async with store.within(transaction=True) as handed:
         await handed.connection.execute(
-            "UPDATE events SET at = at - interval '2 minutes' WHERE at > now() - interval '1 minute'"
+            "UPDATE events SET at = at - interval '6 minutes' WHERE at > now() - interval '5 minutes'"
         )
