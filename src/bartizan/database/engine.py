@@ -59,6 +59,10 @@ SETTINGS: dict[str, str] = {
     "maintenance_work_mem": "32MB",
     "max_wal_size": "256MB",
     "min_wal_size": "80MB",
+    # Quiet: these two look for work by the clock. No commit waits for either; the second writes as much a second.
+    "wal_writer_delay": "'2s'",
+    "bgwriter_delay": "'1s'",
+    "bgwriter_lru_maxpages": "500",
     "max_worker_processes": "4",
     "max_parallel_workers": "0",
     "max_parallel_workers_per_gather": "0",
