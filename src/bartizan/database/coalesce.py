@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from bartizan.database.connection import Beaten
 from bartizan.protocol.refusal import Unavailable
@@ -71,16 +71,19 @@ class Coalescer(Generic[Asked, Answer]):
                 future.set_exception(Unavailable("database"))
 
     async def _drain(self) -> None:
-        while self._waiting:
-            taken = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
-            batch = [(asked, future) for asked, future, _ in taken if not future.done()]  # who hung up is left out
-            if batch:
-                await self._answer(batch)
+        try:
+            while self._waiting:
+                taken = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
+                batch = [(asked, future) for asked, future, _ in taken if not future.done()]  # who hung up is left out
+                if batch:
+                    await self._answer(batch)
+        finally:  # here, not when the loop comes round to it: who asks in between would wait for one that has ended
+            self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         # failpoint: coalesce.batch
         try:
-            answers = await self._run([asked for asked, _ in batch])
+            answered = [*zip(batch, await self._run([asked for asked, _ in batch]), strict=True)]
         except Exception as error:  # whatever it is, it belongs to those who asked
             away = isinstance(error, Unavailable) and not isinstance(error, Beaten)
             if away or len(batch) == 1:
@@ -89,7 +92,7 @@ class Coalescer(Generic[Asked, Answer]):
                 for one in batch:
                     await self._answer([one])
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in answered:
             if not future.done():
                 future.set_result(answer)
 

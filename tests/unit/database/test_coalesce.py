@@ -133,3 +133,29 @@ def test_nobody_waits_in_the_queue_longer_than_the_patience_and_no_more_than_fit
     assert [type(answer) for answer in answers[2:6]] == [Unavailable] * 4
     assert answers[6] == 7
     assert 0.04 <= waited < 1
+
+
+def test_who_asks_as_the_last_batch_ends_is_not_left_waiting() -> None:
+    """The answer wakes its asker before the loop has noted that the batch's task is over."""
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        await asyncio.sleep(0)
+        return list(asked)
+
+    async def work() -> list[int]:
+        shared = Coalescer(run, at_once=1, patience=0.2)
+        return [await shared.ask(number) for number in range(3)]
+
+    assert asyncio.run(work()) == [0, 1, 2]
+
+
+def test_a_run_that_answers_for_too_few_fails_and_leaves_nobody_waiting() -> None:
+    async def run(asked: Sequence[int]) -> list[int]:
+        return [7] if len(asked) == 1 else [7] * (len(asked) - 1)
+
+    async def work() -> list[int]:
+        shared = Coalescer(run, batch=8, at_once=1)
+        async with asyncio.timeout(5):
+            return list(await asyncio.gather(*(shared.ask(number) for number in range(4))))
+
+    assert asyncio.run(work()) == [7] * 4
