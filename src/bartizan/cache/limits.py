@@ -33,10 +33,11 @@ class ValkeyLimits:
     async def hit(self, what: str, who: str, limit: Limit) -> Taken:
         item, key = _item(limit), self._hashed(what, who)
         with self._line.told_when_away():
-            allowed = await self._limiter.hit(item, key)
+            if await self._limiter.hit(item, key):
+                return Taken(allowed=True, reset_seconds=0)
             window = await self._limiter.get_window_stats(item, key)
         wait = max(0, ceil(window.reset_time - time.time())) if window.remaining == 0 else 0
-        return Taken(allowed=allowed, remaining=max(0, window.remaining), reset_seconds=wait)
+        return Taken(allowed=False, reset_seconds=wait)
 
     async def clear(self, what: str, who: str) -> None:
         """Whatever limit it was counted for: the rule's name and the counted are the key."""

@@ -11,13 +11,15 @@ from bartizan.database.rows import read, read_or_none
 from bartizan.database.within import Within
 from bartizan.model.users import User, identifier_key
 
-SELECT = """
-    SELECT users.id, email, verified AS email_verified, name, admin, disabled, created_at,
-           changed_at AS password_changed_at
+_COLUMNS = """
+    users.id, email, verified AS email_verified, name, admin, disabled, created_at, changed_at AS password_changed_at
+"""
+_FROM = """
     FROM users
     JOIN identifiers ON identifiers.user_id = users.id
     LEFT JOIN credentials ON credentials.user_id = users.id
 """
+SELECT = f"SELECT {_COLUMNS} {_FROM}"
 
 
 class PostgresUsers:
@@ -52,6 +54,12 @@ class PostgresUsers:
     async def by_email(self, email: str) -> User | None:
         row = await self._connection.fetchrow(f"{SELECT} WHERE identifiers.key = $1", identifier_key(email))
         return read_or_none(User, row)
+
+    async def by_email_to_sign_in(self, email: str) -> tuple[User, str | None] | None:
+        row = await self._connection.fetchrow(
+            f"SELECT {_COLUMNS}, password {_FROM} WHERE identifiers.key = $1", identifier_key(email)
+        )
+        return None if row is None else (read(User, row), row["password"])
 
     async def password_hash(self, user_id: UUID) -> str | None:
         found: str | None = await self._connection.fetchval(

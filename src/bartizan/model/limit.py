@@ -16,8 +16,7 @@ class Limit(Struct, frozen=True):
 
 class Taken(Struct, frozen=True):
     allowed: bool
-    remaining: int
-    reset_seconds: int  # until a try is allowed again
+    reset_seconds: int  # until a try is allowed again; 0 if this one was
 
 
 class Limits(Protocol):

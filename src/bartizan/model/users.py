@@ -36,6 +36,10 @@ class Users(Protocol):
 
     async def by_email(self, email: str) -> User | None: ...
 
+    async def by_email_to_sign_in(self, email: str) -> tuple[User, str | None] | None:
+        """With the hash of their password, in one statement."""
+        ...
+
     async def password_hash(self, user_id: UUID) -> str | None: ...
 
     async def hold_password(self, user_id: UUID) -> str | None:

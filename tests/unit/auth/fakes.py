@@ -96,6 +96,10 @@ class FakeUsers(_Part):
         key = identifier_key(email)
         return next((user for user in self.tables.users.values() if identifier_key(user.email) == key), None)
 
+    async def by_email_to_sign_in(self, email: str) -> tuple[User, str | None] | None:
+        user = await self.by_email(email)
+        return None if user is None else (user, self.tables.hashes.get(user.id))
+
     async def password_hash(self, user_id: UUID) -> str | None:
         return self.tables.hashes.get(user_id)
 
@@ -387,7 +391,7 @@ class FakeStore:
 
 class FakeLimits:
     async def hit(self, what: str, who: str, limit: Limit) -> Taken:
-        return Taken(True, limit.amount, 0)
+        return Taken(True, 0)
 
     async def clear(self, what: str, who: str) -> None:
         return None

@@ -90,7 +90,7 @@ class Few(FakeLimits):
 
     async def hit(self, what: str, who: str, limit: Limit) -> Taken:
         self._left -= 1
-        return Taken(self._left >= 0, max(self._left, 0), 0)
+        return Taken(self._left >= 0, 0)
 
 
 class Cookie(Struct, frozen=True):

@@ -222,7 +222,7 @@ class Limits:
         if self.away:
             raise Unavailable("the cache")
         self.counts[what, who] = self.counts.get((what, who), 0) + 1
-        return Taken(self.counts[what, who] <= limit.amount, 0, 180)
+        return Taken(self.counts[what, who] <= limit.amount, 180)
 
     async def clear(self, what: str, who: str) -> None:
         if self.away:

@@ -28,7 +28,6 @@ from bartizan.web.pages import see_other, with_cookies
 BY_IDENTIFIER = "signin.identifier"
 REFUSED = Fault("That e-mail and password do not match.")
 BUSY = Fault("Many people are signing in.")
-_NOBODY = UUID(int=0)
 
 
 class Known(Struct, frozen=True):
@@ -108,12 +107,11 @@ class Enter:
         return again
 
     async def _find(self, identifier: str) -> Known:
-        """The same two statements for an unknown person as for a known one."""
+        """The same statement for an unknown person as for a known one."""
         async with self._desk.ports.store.reading() as records:
             sendable = identifier.isprintable() and len(identifier) <= LONGEST_EMAIL
-            user = await records.users.by_email(identifier if sendable else "")
-            password_hash = await records.users.password_hash(user.id if user else _NOBODY)
-        return Known(user, password_hash if user else None)
+            found = await records.users.by_email_to_sign_in(identifier if sendable else "")
+        return Known(None, None) if found is None else Known(*found)
 
     async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response | None:
         """None: the password was changed while we verified the old one."""
