@@ -1,8 +1,9 @@
 # make up      install into .venv, then start the demo in the foreground
 # make test    the whole suite        make check   format, lint, types, floors
 # make bench   measure the hot paths: ROWS="refresh jwks" ARGS="--seconds 5"
+# make soak    everything at once with faults: MINUTES=3 SEED=7 ARGS="--json soak.json"
 # make clean   delete .venv, data and caches        make lock   write the locks anew
-.PHONY: up test bench check clean lock help
+.PHONY: up test bench soak check clean lock help
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -19,6 +20,10 @@ test: $(VENV)/dev.done
 
 bench: $(VENV)/dev.done
 	@$(BIN)/python -m benchmarks $(ROWS) $(ARGS)
+
+MINUTES ?= 3
+soak: $(VENV)/dev.done
+	@$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: $(VENV)/dev.done
 	@$(BIN)/ruff format --check .

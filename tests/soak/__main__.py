@@ -1,0 +1,50 @@
+"""`python -m tests.soak --minutes 3 --seed 7`: all at once, at random, with faults. Ends with 1 on a failed check."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.fixtures.nodes import HOOK
+from tests.histories.mutants import MUTANTS
+from tests.soak.run import Settings, say, soak, told, write
+
+
+def _take_out(change: dict[str, str]) -> None:
+    """Of the processes that this one will start."""
+    file = Path(tempfile.mkdtemp(prefix="bzs-"), "mutant.json")
+    file.write_text(json.dumps([change]))
+    os.environ.update({"PYTHONPATH": str(HOOK), "BARTIZAN_MUTANT": str(file)})
+
+
+def main() -> int:
+    asked = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    asked.add_argument("--minutes", type=float, default=3.0)
+    asked.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
+    asked.add_argument("--json", type=Path, default=None, help="where the summary goes; the events go beside it")
+    asked.add_argument("--mutant", choices=sorted(MUTANTS), default=None, help="take one protection out: it must fail")
+    given = asked.parse_args()
+    if given.mutant:
+        _take_out(MUTANTS[given.mutant])
+    seed = int.from_bytes(os.urandom(4)) if given.seed is None else given.seed
+    settings = Settings(seconds=given.minutes * 60, seed=seed)
+    print(f"seed {seed}", flush=True)
+    try:
+        report = soak(settings, say)
+    except KeyboardInterrupt:
+        print("stopped; nothing is left behind")
+        return 130
+    print(told(report))
+    events = write(report, given.json or Path(tempfile.gettempdir(), f"bartizan-soak-{seed}.json"))
+    print(f"what was hurt when: {events}")
+    if not report.fine:
+        print(f"to run it again: {settings.replay}")
+    return 0 if report.fine else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
