@@ -20,7 +20,7 @@ from tests.histories.plant import authorization
 
 pytestmark = pytest.mark.faults
 
-ENDS = "SELECT id FROM families WHERE id = $1 FOR UPDATE"
+FAMILY = "SELECT id FROM families WHERE id = $1 FOR UPDATE"
 SESSION = "SELECT id FROM sessions WHERE id = $1 FOR UPDATE"
 
 MUTANTS = {
@@ -47,29 +47,38 @@ def crossed(site: Site, node: Node) -> tuple[Answer, dict[str, int]]:
 
 
 def crossed_once(site: Site, node: Node) -> tuple[Answer, dict[str, int], bool]:
-    """Theft locks the family, then its session; we hold the session and ask for the family: the server must end one."""
+    """Theft locks the session, then the family; we lock the family in between, and ask for the session: the server must
+    end one of both."""
     person = steps.people(site)[0]
     family, _ = steps.family(site, person, client="app", bff=True, generation=5)
     stolen = steps.token_of(site, family.id, 2)
+    lock_session = SESSION.replace("$1", f"'{person.session.id}'")
+    lock_family = FAMILY.replace("$1", f"'{family.id}'")
 
     async def meet() -> tuple[Answer, bool]:
+        first: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
+        second: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
         we = False
-        connection: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
         try:
-            transaction = connection.transaction()
-            await transaction.start()
-            await connection.execute(SESSION.replace("$1", f"'{person.session.id}'"))
+            holding, crossing = first.transaction(), second.transaction()
+            await holding.start()
+            await first.execute(lock_session)
             with ThreadPoolExecutor(1) as beside:
                 answer = beside.submit(_as_the_app, site, node, stolen)
-                await _waits(site)
+                await _waits(site, "sessions")
+                await crossing.start()
+                await second.execute(lock_family)
+                await holding.rollback()
+                await _waits(site, "families")
                 try:
-                    await connection.execute(ENDS.replace("$1", f"'{family.id}'"))
+                    await second.execute(lock_session)
                 except asyncpg.DeadlockDetectedError:
                     we = True
-                await transaction.rollback()
+                await crossing.rollback()
                 return await asyncio.wrap_future(answer), we
         finally:
-            await connection.close()
+            await first.close()
+            await second.close()
 
     answer, we = asyncio.run(meet())
     counts = {
@@ -88,12 +97,13 @@ def _as_the_app(site: Site, node: Node, token: str) -> Answer:
     return node.ask("POST", "/token", headers=steps.FORM | authorization(site, "app"), body=body, timeout=20)
 
 
-async def _waits(site: Site) -> None:
-    """Until a session of the server waits for a lock."""
+async def _waits(site: Site, table: str) -> None:
+    """Until a statement about this table waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
     connection: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
     try:
         until = time.monotonic() + 5
-        while not await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+        while not await connection.fetchval(query, f"%FROM {table} %"):
             assert time.monotonic() < until, "nobody waits"
             await asyncio.sleep(0.02)
     finally:
@@ -128,7 +138,7 @@ def test_a_row_that_is_held_is_waited_for_two_seconds_and_then_503(shared_nodes_
         connection: Any = await asyncpg.connect(shared_nodes_site.url)  # type: ignore[no-untyped-call]  # theirs
         try:
             async with connection.transaction():
-                await connection.execute(ENDS.replace("$1", f"'{family.id}'"))
+                await connection.execute(FAMILY.replace("$1", f"'{family.id}'"))
                 begun = time.monotonic()
                 answer = await asyncio.to_thread(steps.refreshed, node, token)
                 return answer, time.monotonic() - begun
