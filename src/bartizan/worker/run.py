@@ -1,7 +1,8 @@
 """The worker (design §1, row 8): runs the jobs it is handed on PgQueuer, and knows no server.
 
-A session is one connection to PostgreSQL with everything that hangs on it. When the connection goes, the session
-ends: running handlers are cut (their results could not be recorded), and a new one is tried with growing waits.
+A session is one connection to PostgreSQL, a second one while there is work, and all that hangs on them. When one goes,
+the session ends: running handlers are cut (their results could not be recorded), and a new one is tried, with growing
+waits.
 Jobs that were under way are taken over when their lease runs out.
 """
 
@@ -9,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ import asyncpg
 import structlog
 from asyncpg.exceptions import InterfaceError, PostgresError
 from pgqueuer.db import AsyncpgDriver
+from pgqueuer.domain.types import QueueExecutionMode
 from pgqueuer.errors import PgqException
 from pgqueuer.models import Job as QueuedJob
 from pgqueuer.qm import QueueManager
@@ -90,18 +92,22 @@ class _Session:
         self._over = asyncio.Event()
 
     async def run(self, database_url: str, stop: asyncio.Event, ready: Callable[[bool], None]) -> None:
+        async with self._connected(database_url) as queries:
+            await QueueManager(queries).verify_structure()
+            self.was_ready = True
+            ready(True)
+            await self._work(queries, database_url, stop)
+
+    @asynccontextmanager
+    async def _connected(self, database_url: str) -> AsyncIterator[Queries]:
         connection: asyncpg.Connection = await asyncpg.connect(  # type: ignore[no-untyped-call] # asyncpg has no types
             database_url, timeout=3, command_timeout=30
         )
         connection.add_termination_listener(self._lost)  # type: ignore[no-untyped-call] # as above
         try:
-            queries = Queries(AsyncpgDriver(connection))
-            manager = self._manager(queries)
-            await manager.verify_structure()
-            self.was_ready = True
-            ready(True)
-            await self._work(manager, queries, stop)
+            yield Queries(AsyncpgDriver(connection))
         finally:
+            connection.remove_termination_listener(self._lost)  # type: ignore[no-untyped-call] # as above
             with suppress(*LOST):
                 await connection.close(timeout=0.5)  # type: ignore[no-untyped-call] # as above
 
@@ -111,7 +117,6 @@ class _Session:
 
     def _manager(self, queries: Queries) -> QueueManager:
         manager = QueueManager(queries)
-        manager.shutdown = self._over
         for row in self._rows:
             if row.every is None:
                 manager.entrypoint(row.kind, accepts_context=False, on_failure="hold", concurrency_limit=row.at_once)(
@@ -119,24 +124,13 @@ class _Session:
                 )
         return manager
 
-    async def _work(self, manager: QueueManager, queries: Queries, stop: asyncio.Event) -> None:
+    async def _work(self, queries: Queries, database_url: str, stop: asyncio.Event) -> None:
         """Queue and recurring rows until stop, loss, or the failure of either."""
         trim = JobRow(kind="worker.trim", run=partial(_trim, queries, self._settings), every=TRIM_EVERY)
         recurring = Recurring(
             (*self._rows, trim), queries, self._executor, self._settings, self._meter, self._fraction, self._new_id
         )
-        # A new job is announced by NOTIFY, and PgQueuer wakes for the next one that is put off. What it may miss is the
-        # first retry of a quiet while, which it began to wait before: so look from time to time.
-        poll = max(0.1, self._settings.tick_seconds)
-        queue = asyncio.create_task(
-            manager.run(
-                dequeue_timeout=timedelta(seconds=poll),
-                batch_size=min(BATCH, max(1, self._settings.concurrency // 2)),
-                max_concurrent_tasks=self._settings.concurrency,
-                shutdown_on_listener_failure=True,
-                heartbeat_timeout=timedelta(seconds=self._settings.lease_seconds),
-            )
-        )
+        queue = asyncio.create_task(self._queue(queries, database_url))
         again = asyncio.create_task(recurring.run(self._over))
         told = asyncio.create_task(stop.wait())
         try:
@@ -149,6 +143,56 @@ class _Session:
         for outcome in outcomes[:2]:
             if isinstance(outcome, Exception):
                 raise outcome
+
+    async def _queue(self, queries: Queries, database_url: str) -> None:
+        """PgQueuer's manager looks ten times a second whether there is something to write down, a quarter of a percent
+        of a core. So it runs while there is work, on a connection of its own, and whether there is any is heard here.
+
+        A new job is announced by NOTIFY. Not so one whose worker died, or that was told of while nobody could listen.
+        """
+        told = asyncio.Event()
+        await queries.driver.add_listener(QueueManager(queries).channel, lambda _: told.set())
+        over = asyncio.create_task(self._over.wait())
+        try:
+            while not self._over.is_set():
+                told.clear()
+                if await self._work_waits(queries):
+                    async with self._connected(database_url) as own:
+                        await self._drain(self._manager(own))
+                heard = asyncio.create_task(told.wait())
+                await asyncio.wait({over, heard}, timeout=self._poll, return_when=asyncio.FIRST_COMPLETED)
+                heard.cancel()
+        finally:
+            over.cancel()
+
+    @property
+    def _poll(self) -> float:
+        return max(0.1, self._settings.tick_seconds)
+
+    async def _work_waits(self, queries: Queries) -> bool:
+        table = queries.qbe.settings.qualified.queue_table
+        rows = await queries.driver.fetch(
+            f"SELECT EXISTS (SELECT FROM {table} WHERE entrypoint = ANY ($1) AND (status = 'queued'"  # noqa: S608 - a constant name
+            " OR status = 'picked' AND heartbeat < now() - $2::interval)) AS waits",
+            [row.kind for row in self._rows if row.every is None],
+            timedelta(seconds=self._settings.lease_seconds),
+        )
+        return bool(rows[0]["waits"])
+
+    async def _drain(self, manager: QueueManager) -> None:
+        """Until nothing is queued or under way; what is put off counts as queued."""
+        over = asyncio.create_task(self._over.wait())
+        over.add_done_callback(lambda _: manager.shutdown.set())
+        try:
+            await manager.run(
+                mode=QueueExecutionMode.drain,
+                dequeue_timeout=timedelta(seconds=self._poll),
+                batch_size=min(BATCH, max(1, self._settings.concurrency // 2)),
+                max_concurrent_tasks=self._settings.concurrency,
+                heartbeat_timeout=timedelta(seconds=self._settings.lease_seconds),
+            )
+        finally:
+            over.cancel()
 
 
 def _handler(executor: Executor, row: JobRow) -> Callable[[QueuedJob], Awaitable[None]]:

@@ -91,6 +91,40 @@ def test_a_job_is_retried_under_one_id_until_it_is_done(empty_database_url: str)
     asyncio.run(walk())
 
 
+def test_a_worker_without_work_holds_one_connection_and_hears_of_work_at_once(empty_database_url: str) -> None:
+    done: list[float] = []
+
+    async def note(_: Job) -> None:
+        done.append(time.monotonic())
+
+    async def connections() -> int:
+        connection = await connect(empty_database_url)
+        try:
+            counted: int = await connection.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+        return counted
+
+    async def idle() -> bool:
+        return await connections() == 1
+
+    async def work() -> None:
+        slow = msgspec.structs.replace(QUICK, tick_seconds=2.0)
+        async with working(empty_database_url, JobRow(kind="note", run=note), settings=slow):
+            for number in (1, 2):
+                await until(idle)
+                await asyncio.sleep(0.3)  # it has looked, and waits
+                began = time.monotonic()
+                await enqueue(empty_database_url, "note")
+                await until(lambda number=number: len(done) == number)
+                assert done[-1] - began < 1
+            await until(idle)
+
+    asyncio.run(work())
+
+
 def test_a_job_that_never_succeeds_is_parked_and_seen(empty_database_url: str) -> None:
     runs = 0
 
