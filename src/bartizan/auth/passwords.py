@@ -14,7 +14,7 @@ import random
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -44,6 +44,8 @@ POOL = "the password pool"
 # What waits is some kilobytes, what hashes is 19 MiB. On two idle cores so many take three seconds.
 WAITING = 128
 PATIENCE = 5.0  # seconds: a person who has waited so long is told, rather than served later
+# Of that room no address takes more than one part of so many, or a single one could keep everybody out; two it may.
+_PARTS, _ANYWAY = 4, 2
 _SOONEST, _LATEST = 2, 60  # seconds of Retry-After
 _FIRST_PACE = 0.025  # seconds a hash, until some were made
 _NICE = 10
@@ -81,6 +83,7 @@ class PasswordPool:
         self._fraction = fraction
         self._demand = demand
         self._under_way = 0
+        self._of: Counter[str] = Counter()  # of these, each address'
         self._own = threading.local()  # of each hashing thread: what it knows of the loop's, and until when it rests
         self._pace = _FIRST_PACE  # seconds that one takes lately: on a busy machine many times what it takes alone
         self._sent_away: deque[float] = deque(maxlen=4096)
@@ -88,20 +91,25 @@ class PasswordPool:
     async def hash(self, password: str) -> str:
         return await self._run(lambda: _hasher.hash(_prepared(password)))
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
-        """The same work for an unknown user (None) as for a wrong password."""
-        matched = await self._run(lambda: _verify(password_hash or _NOBODY, password))
+    async def verify(self, password_hash: str | None, password: str, *, who: str = "") -> bool:
+        """The same work for an unknown user (None) as for a wrong password. `who`: the address that is counted."""
+        matched = await self._run(lambda: _verify(password_hash or _NOBODY, password), who)
         return matched and password_hash is not None
 
-    def full(self) -> int:
+    def full(self, who: str = "") -> int:
         """0: come in. Else the seconds after which to come back: asked before a request costs anything else."""
-        turn = self._under_way / self._threads * self._pace
-        return self._again() if self._under_way >= self._most or turn > self._patience else 0
+        own = self._of[who] if who else 0
+        greedy = own >= _ANYWAY and self._crowded(own * _PARTS)
+        return self._again() if greedy or self._crowded(self._under_way) else 0
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if again := self.full():
+    def _crowded(self, number: int) -> bool:
+        return number >= self._most or number / self._threads * self._pace > self._patience
+
+    async def _run(self, work: Callable[[], T], who: str = "") -> T:
+        if again := self.full(who):
             raise Unavailable(POOL, again)
         self._under_way += 1
+        self._of[who] += 1
         made = self._pool.submit(self._timed, work, threading.get_native_id())
         waiting = asyncio.wrap_future(made)
         try:
@@ -112,6 +120,9 @@ class PasswordPool:
         finally:
             made.cancel()  # who asked has gone
             self._under_way -= 1
+            self._of[who] -= 1
+            if not self._of[who]:
+                del self._of[who]
 
     def _timed(self, work: Callable[[], T], asking: int) -> T:
         """In a thread of the pool. `asking`: the thread whose requests are not to be held up."""

@@ -21,13 +21,13 @@ Chance = Callable[[int], bytes]
 class Passwords(Protocol):
     """The bounded argon2id pool (`auth/passwords.py`). Raises Unavailable when too many wait."""
 
-    def full(self) -> int:
-        """0: there is room. Else the seconds after which to come back."""
+    def full(self, who: str = "") -> int:
+        """0: there is room for that address. Else the seconds after which to come back."""
         ...
 
     async def hash(self, password: str) -> str: ...
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, *, who: str = "") -> bool:
         """The same work for an unknown user (None) as for a wrong password."""
         ...
 

@@ -419,11 +419,11 @@ class FakeHealth:
 
 
 class FakePasswords:
-    def full(self) -> int:
+    def full(self, who: str = "") -> int:
         return 0
 
     async def hash(self, password: str) -> str:
         return f"hash of {password}"
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, *, who: str = "") -> bool:
         return password_hash == f"hash of {password}"

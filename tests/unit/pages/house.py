@@ -238,13 +238,13 @@ class Passwords:
         self.away = 0  # seconds
         self.slow = False  # full only when its turn should come
 
-    def full(self) -> int:
+    def full(self, who: str = "") -> int:
         return self.away
 
     async def hash(self, password: str) -> str:
         return f"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ${password.encode().hex()}"
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, *, who: str = "") -> bool:
         if self.slow:
             raise Unavailable(POOL, 7)
         self.verified.append(password_hash)

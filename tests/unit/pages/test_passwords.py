@@ -80,6 +80,34 @@ def test_who_would_wait_too_long_is_told_at_once(monkeypatch: pytest.MonkeyPatch
     assert [isinstance(result, Unavailable) for result in results] == [False, False, False, True, True]
 
 
+@pytest.mark.parametrize(("pace", "admitted"), [(0.025, 33), (0.25, 6)])
+def test_no_address_keeps_everybody_else_out(monkeypatch: pytest.MonkeyPatch, pace: float, admitted: int) -> None:
+    """However slow a hash is on a busy machine: a flood from one address takes a part of the room, not all of it."""
+    held = threading.Event()
+    monkeypatch.setattr(passwords, "_verify", lambda stored, password: held.wait(10))
+    monkeypatch.setattr(passwords, "_FIRST_PACE", pace)
+
+    async def walk() -> tuple[list[object], bool, int, int]:
+        pool = PasswordPool(threads=1, patience=5)
+        flood = [asyncio.create_task(pool.verify("x", "y", who="198.51.100.7")) for _ in range(200)]
+        await asyncio.sleep(0)
+        turned_away = pool.full("198.51.100.7")
+        other = asyncio.create_task(pool.verify("x", "y", who="203.0.113.9"))
+        await asyncio.sleep(0)
+        held.set()
+        results = await asyncio.gather(*flood, return_exceptions=True)
+        served = await other
+        again = pool.full("198.51.100.7")
+        pool.close()
+        return list(results), served, turned_away, again
+
+    results, served, turned_away, again = asyncio.run(walk())
+    assert served
+    assert sum(result is True for result in results) == admitted
+    assert turned_away >= 2
+    assert again == 0, "what has been answered counts no more"
+
+
 def test_who_has_waited_long_enough_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     held = threading.Event()
     monkeypatch.setattr(passwords, "_verify", lambda stored, password: held.wait(10))

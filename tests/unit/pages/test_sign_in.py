@@ -157,7 +157,7 @@ def test_an_old_hash_is_made_anew(house: PagesHouse) -> None:
     stale = house.tables.hashes[USER.id].replace("t=2", "t=1")
     house.tables.hashes[USER.id] = stale
 
-    async def always(password_hash: str | None, password: str) -> bool:
+    async def always(password_hash: str | None, password: str, *, who: str = "") -> bool:
         return password_hash == stale
 
     house.passwords.verify = always  # type: ignore[method-assign]  # for this test
@@ -169,7 +169,7 @@ def test_a_password_changed_while_the_old_one_was_verified_opens_nothing(house: 
     """A reset ends every session; one that the old password is just opening must not come after it."""
     verify = house.passwords.verify
 
-    async def slow(password_hash: str | None, password: str) -> bool:
+    async def slow(password_hash: str | None, password: str, *, who: str = "") -> bool:
         matched = await verify(password_hash, password)
         house.tables.hashes[USER.id] = await house.passwords.hash("another person chose this")
         return matched
@@ -275,7 +275,7 @@ def test_in_a_rush_an_old_hash_does_until_the_next_time(house: PagesHouse) -> No
     stale = house.tables.hashes[USER.id].replace("t=2", "t=1")
     house.tables.hashes[USER.id] = stale
 
-    async def always(password_hash: str | None, password: str) -> bool:
+    async def always(password_hash: str | None, password: str, *, who: str = "") -> bool:
         return password_hash == stale
 
     async def never(password: str) -> str:

@@ -59,7 +59,8 @@ class Enter:
         return self._page(request, current, identifier=hint or "", said=query.get("said", ""))
 
     async def submit(self, request: Request) -> Response:
-        away = self._desk.ports.passwords.full()  # before anything that costs, and before it counts as a try
+        who = privacy.counted(caller.address(request))
+        away = self._desk.ports.passwords.full(who)  # before anything that costs, and before it counts as a try
         if away and not await self._turned.pause():
             return turned.plainly(away)
         fields = await self._desk.fields(request)
@@ -82,7 +83,8 @@ class Enter:
             return self._limited(entry, again)
         known = await self._find(entry.identifier)
         fits = len(entry.password) <= LONGEST
-        matched = await self._desk.ports.passwords.verify(known.password_hash, entry.password[:LONGEST]) and fits
+        who, tried = privacy.counted(caller.address(request)), entry.password[:LONGEST]
+        matched = await self._desk.ports.passwords.verify(known.password_hash, tried, who=who) and fits
         if not matched or known.user is None or known.user.disabled:
             async with self._desk.ports.store.transaction() as records:
                 await records.events.record(_event("signin.refused", entry, known.user))
