@@ -14,6 +14,7 @@ from tests.soak.house import OURS, SERVERS, WORKERS
 
 KILLING = 0.4  # the share of the run in which processes die
 QUIET = 8.0  # seconds without a fault at the beginning and at the end
+SHORTLY_QUIET = 4.0  # in the short form
 
 _OURS = (*(f"kill {name}" for name in OURS), "ring key", "kill both workers")  # first: these are watched longest
 _OTHERS = (*(f"kill {name}" for name in SERVERS if name not in OURS), "restart database")

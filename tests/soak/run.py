@@ -114,14 +114,15 @@ class Soak:
         for earliest, planned in self._plan():
             if self.book.over.wait(max(0.0, earliest - self.book.now)):
                 return
-            if self.book.now > self._settings.seconds - plan.QUIET:
+            quiet = plan.SHORTLY_QUIET if self._settings.short else plan.QUIET
+            if self.book.now > self._settings.seconds - quiet:
                 return
             self._faults.inject(planned)
             self.book.over.wait(planned.pause)
 
     def _plan(self) -> Iterator[tuple[float, plan.Planned]]:
         if self._settings.short:
-            yield from ((plan.QUIET, one) for one in plan.short(self._settings.seed))
+            yield from ((plan.SHORTLY_QUIET, one) for one in plan.short(self._settings.seed))
         else:
             yield from plan.planned(self._settings.seed, self._settings.seconds)
 

@@ -12,7 +12,7 @@ from tests.soak.run import Settings, say, soak, told
 
 pytestmark = pytest.mark.soak
 
-SECONDS = 25.0
+SECONDS = 20.0
 
 
 def test_half_a_minute_of_everything() -> None:
