@@ -89,12 +89,21 @@ class Coalescer(Generic[Asked, Answer]):
             if away or len(batch) == 1:
                 _fail(batch, error)
             else:
-                for one in batch:
-                    await self._answer([one])
+                await self._answer_each(batch)
             return
         for (_, future), answer in answered:
             if not future.done():
                 future.set_result(answer)
+
+    async def _answer_each(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
+        """As long as that goes on: if it takes long, as when the database goes away meanwhile, the rest are told."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._patience
+        for number, one in enumerate(batch):
+            if loop.time() > until:
+                _fail(batch[number:], Unavailable("database"))
+                return
+            await self._answer([one])
 
 
 def _fail(batch: list[tuple[Asked, asyncio.Future[Answer]]], error: Exception) -> None:

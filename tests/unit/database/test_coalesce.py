@@ -159,3 +159,23 @@ def test_a_run_that_answers_for_too_few_fails_and_leaves_nobody_waiting() -> Non
             return list(await asyncio.gather(*(shared.ask(number) for number in range(4))))
 
     assert asyncio.run(work()) == [7] * 4
+
+
+def test_nobody_waits_for_the_failures_of_others_one_after_the_other() -> None:
+    """Beaten together, and then the database goes away while each is run alone."""
+    alone: list[int] = []
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        if len(asked) > 1:
+            raise Beaten("database", 1)
+        alone.append(asked[0])
+        await asyncio.sleep(0.05)
+        raise Unavailable("database")
+
+    async def work() -> list[int | BaseException]:
+        shared = Coalescer(run, batch=64, at_once=1, patience=0.12)
+        return list(await asyncio.gather(*(shared.ask(number) for number in range(64)), return_exceptions=True))
+
+    answers = asyncio.run(work())
+    assert [type(answer) for answer in answers] == [Unavailable] * 64
+    assert len(alone) <= 4
