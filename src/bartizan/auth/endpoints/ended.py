@@ -64,6 +64,7 @@ class Watch:
         self._first_seen: dict[str, int] = {}  # gid → the database's second in which we saw it first
         self._kids: tuple[str, ...] = ()
         self._kids_since = 0  # the database's second in which we first saw these keys published
+        self._newest = 0  # of all these: found once a look, not by each of a thousand strangers who may wait here
         self._cursor = 0
         self._looked_at = -LOOK_EVERY
         self._looking = asyncio.Lock()
@@ -74,7 +75,7 @@ class Watch:
         until = loop.time() + LONGEST_WAIT
         while loop.time() < until:
             await self._look()
-            newest = max((self._kids_since, *self._first_seen.values()))
+            newest = self._newest
             if newest > after:
                 return
             await asyncio.sleep(LOOK_EVERY)
@@ -107,6 +108,7 @@ class Watch:
             self._kids, self._kids_since = page.kids, page.now
         kept = {gid: second for gid, second in self._first_seen.items() if second > page.now - KEPT_SECONDS}
         self._first_seen = dict.fromkeys(page.gids, page.now) | kept
+        self._newest = max(self._kids_since, *self._first_seen.values(), 0)
 
 
 def _cursor(text: str | None) -> int:
