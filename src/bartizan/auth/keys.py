@@ -269,13 +269,14 @@ async def _retire(records: Records, kid: str, now: datetime, settings: AuthSetti
 async def withdraw(
     settings: AuthSettings, store: Store, key_ring: KeyRing, clock: Clock, chance: Chance, kid: str
 ) -> bool:
-    """A key that leaked: gone at once with all it signed; the next one signs. False when it is not published."""
+    """A key that leaked: gone at once with all it signed; the next one signs. One that is published no longer may still
+    prove an old ID token (`Keys.trusted`), and proves nothing after this. False when it is neither."""
     ring = key_ring.purpose(PURPOSE)
     async with store.transaction() as records:
         if not await records.keys.lock_rotation():
             raise Unavailable("the signing keys: another rotation runs", 1)
         stored = await records.keys.published()
-        if not any(key.kid == kid for key in stored):
+        if not any(key.kid == kid for key in await records.keys.trusted()):
             return False
         now = clock()
         await records.keys.remove(kid)

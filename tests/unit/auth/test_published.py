@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from tests.unit.auth.fakes import START, FakeChance
 from tests.unit.auth.house import ISSUER, PRINT_SHOP, RING, SETTINGS, House
@@ -232,6 +233,30 @@ def test_a_withdrawn_key_signs_and_proves_nothing(house: House) -> None:
     assert house.userinfo(token).status == 401
     assert kid_of(house.tokens()["access_token"]) != kid
     assert "key.withdrawn" in house.events()
+
+
+def test_a_key_that_leaked_after_its_time_proves_nothing_either(house: House) -> None:
+    """It signs no more and is not published, but old ID tokens of it still count as hints at sign-out."""
+    old = kid_of(house.tokens()["access_token"])
+    ports = house.ports
+    house.tables.keys[old] = msgspec.structs.replace(
+        house.tables.keys[old], retired_at=START, removed_at=START + timedelta(seconds=1)
+    )
+    house.later(60)
+
+    async def trusted() -> list[str]:
+        async with ports.store.reading() as records:
+            return [key.kid for key in await records.keys.trusted()]
+
+    def withdraw() -> bool:
+        return house.loop.run_until_complete(
+            keys.withdraw(SETTINGS, ports.store, ports.ring, ports.clock, ports.chance, old)
+        )
+
+    assert old in house.loop.run_until_complete(trusted())
+    assert withdraw()
+    assert old not in house.loop.run_until_complete(trusted())
+    assert not withdraw()
 
 
 def test_the_feed_names_the_published_keys(house: House) -> None:
