@@ -51,11 +51,13 @@ class PostgresClients:
                 "UPDATE clients SET disabled = $2 WHERE id = $1 AND disabled <> $2 RETURNING true", client_id, disabled
             )
             if disabled:
+                await self._forget_codes(client_id)
                 await ending.end_many_families(self._within, ending.OF_CLIENT, "client.disabled", client_id)
         return changed is not None
 
     async def delete(self, client_id: str) -> bool:
         async with self._connection.transaction():
+            await self._forget_codes(client_id)
             await ending.end_many_families(self._within, ending.OF_CLIENT, "client.deleted", client_id)
             for statement in (
                 "DELETE FROM codes WHERE client_id = $1",
@@ -64,3 +66,7 @@ class PostgresClients:
             ):
                 await self._connection.execute(statement, client_id)
             return await self._connection.execute("DELETE FROM clients WHERE id = $1", client_id) == "DELETE 1"
+
+    async def _forget_codes(self, client_id: str) -> None:
+        """Before its families end: one that is being redeemed is waited for, and what it bought ends with the rest."""
+        await self._connection.execute("DELETE FROM codes WHERE client_id = $1 AND spent_at IS NULL", client_id)

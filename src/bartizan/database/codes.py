@@ -11,18 +11,27 @@ from bartizan.model.codes import Code
 COLUMNS = names(Code)
 ADD = f"INSERT INTO codes (fingerprint, {COLUMNS}) VALUES ($1, {marks(Code, after=1)})"
 
-# Not when its session has ended. That row stays locked until the family is there, so that ending the session either
-# comes first and nothing is bought, or comes after and ends the family too.
-REDEEM = """
+# Not for a client that was disabled, whatever the process that asks still holds of it. Not when its session has ended:
+# that row stays locked until the family is there, so that ending the session either comes first and nothing is bought,
+# or comes after and ends the family too.
+_REDEEM = """
     WITH session AS MATERIALIZED (
         SELECT ended_at FROM sessions
-        WHERE id = (SELECT session_id FROM codes WHERE fingerprint = $1) FOR SHARE
+        WHERE id = (SELECT session_id FROM codes WHERE fingerprint = $1) FOR SHARE {held}
     )
     UPDATE codes SET family_id = $2, spent_at = now()
     WHERE fingerprint = $1 AND spent_at IS NULL AND expires_at > now()
-    AND NOT EXISTS (SELECT FROM session WHERE ended_at IS NOT NULL)
+    AND {living}
+    AND NOT EXISTS (SELECT FROM clients WHERE clients.id = codes.client_id AND disabled)
     RETURNING family_id
 """
+REDEEM = _REDEEM.format(held="", living="NOT EXISTS (SELECT FROM session WHERE ended_at IS NOT NULL)")
+# In company: what somebody holds, session or code, is passed over.
+REDEEM_FREE = _REDEEM.format(
+    held="SKIP LOCKED",
+    living="""EXISTS (SELECT FROM session WHERE ended_at IS NULL)
+    AND fingerprint = (SELECT fingerprint FROM codes WHERE fingerprint = $1 FOR NO KEY UPDATE SKIP LOCKED)""",
+)
 
 
 class PostgresCodes:

@@ -32,7 +32,13 @@ _SESSIONS = f"""
     SELECT fingerprint, {SESSION}, last_seen_at < now() - interval '1 minute' AS stale
     FROM sessions WHERE fingerprint = ANY ($1) AND {LIVING}
 """
-_SEEN = "UPDATE sessions SET last_seen_at = now() WHERE id = ANY ($1) AND ended_at IS NULL"
+# One that somebody holds is noted the next time: a read waits for nobody.
+_SEEN = """
+    WITH free AS MATERIALIZED (
+        SELECT id FROM sessions WHERE id = ANY ($1) AND ended_at IS NULL ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+    )
+    UPDATE sessions SET last_seen_at = now() FROM free WHERE sessions.id = free.id
+"""
 
 
 class PostgresLookups:

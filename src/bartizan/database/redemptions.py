@@ -1,7 +1,9 @@
 """OAuth 2.1 §4.1.3, coalesced: codes issued and codes redeemed, many in one transaction and one commit.
 
 Each is answered after that commit. What must be single stays so by its own row: a batch changes nothing about it, as
-each code is its own UPDATE. Codes are taken in the order of their sessions, as everybody locks these.
+each code is its own UPDATE. Codes are taken in the order of their sessions, as everybody locks these. One whose session
+or row somebody holds is passed over and goes alone (flows §6): an ending of many may hold it for as long as anybody
+waits, and that is no reason to fail the others.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from bartizan.database.coalesce import Coalescer
-from bartizan.database.codes import ADD, COLUMNS, REDEEM
+from bartizan.database.codes import ADD, COLUMNS, REDEEM, REDEEM_FREE
 from bartizan.database.events import PostgresEvents
 from bartizan.database.families import BEGIN
 from bartizan.database.rows import read, values
@@ -55,7 +57,11 @@ class PostgresRedemptions:
         await self._issues.ask(_Issue(fingerprint, code, event))
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
-        return await self._redeems.ask(_Redeem(fingerprint, begins, event))
+        asked = _Redeem(fingerprint, begins, event)
+        family = await self._redeems.ask(asked)
+        if family is None:  # no good, or passed over
+            family = (await self._redeem([asked]))[0]
+        return family
 
     async def _read(self, fingerprints: Sequence[bytes]) -> list[Seen | None]:
         async with self._within(transaction=False) as handed:
@@ -79,7 +85,8 @@ class PostgresRedemptions:
         """Twins of one batch are two UPDATEs of one row: the second finds it spent."""
         inline = sorted(asked, key=lambda one: (one.event.session_id or one.begins.id, one.fingerprint))
         async with self._within(transaction=True) as handed:
-            spent = await handed.connection.fetchmany(REDEEM, [(one.fingerprint, one.begins.id) for one in inline])
+            statement = REDEEM if len(inline) == 1 else REDEEM_FREE
+            spent = await handed.connection.fetchmany(statement, [(one.fingerprint, one.begins.id) for one in inline])
             # failpoint: code.spent
             bought = {row["family_id"] for row in spent}
             begun = await self._begin(handed, [one for one in inline if one.begins.id in bought])

@@ -17,6 +17,7 @@ from bartizan.database.store import PostgresStore
 from bartizan.model.event import Event
 from bartizan.model.sessions import Session
 from bartizan.model.users import User
+from bartizan.protocol.refusal import Unavailable
 
 pytestmark = pytest.mark.engine
 
@@ -178,3 +179,39 @@ def test_codes_bought_in_one_batch_are_each_their_own(database_url: str) -> None
             assert len(await records.families.of_user(user.id)) == 2
 
     within(database_url, work)
+
+
+def test_one_whose_session_is_held_does_not_keep_the_others_of_its_batch(database_url: str) -> None:
+    """An ending of many may hold a session longer than anybody waits. Who shares a statement with it does not."""
+
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        free, held = a_session(user), a_session(user, last_seen_at=now() - timedelta(hours=1))
+        codes = {free.id: os.urandom(32), held.id: os.urandom(32)}
+        cookies = {free.id: os.urandom(32), held.id: os.urandom(32)}
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+            for session in (free, held):
+                await records.sessions.add(session, cookies[session.id])
+                await records.codes.add(codes[session.id], a_code(user, client, session_id=session.id))
+
+        async def redeem(session_id: UUID) -> bool:
+            begins = a_beginning(user, client, session_id=session_id)
+            event = Event(code="token.issued", user_id=user.id, session_id=session_id, gid=begins.id)
+            return await store.redemptions.redeem(codes[session_id], begins, event) is not None
+
+        async with store.transaction() as records:
+            assert await records.sessions.hold(held.id)
+            bought = await asyncio.gather(redeem(held.id), redeem(free.id), return_exceptions=True)
+            assert isinstance(bought[0], Unavailable), (
+                "it waited for the lock as long as anybody does, and bought nothing"
+            )
+            assert bought[1] is True
+            seen = await asyncio.gather(*(store.lookups.signed_in(cookies[one.id]) for one in (held, free)))
+            assert [found is not None for found in seen] == [True, True]
+        assert await redeem(held.id)
+        assert not await redeem(free.id)
+        assert not any(await asyncio.gather(redeem(free.id), redeem(held.id)))
+
+    within(database_url, work, lock_seconds=0.3)

@@ -56,6 +56,29 @@ def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str)
     within(database_url, work)
 
 
+def test_a_disabled_client_buys_nothing_however_lately_it_was_disabled(database_url: str) -> None:
+    """A process may hold a client for a second (auth/known_clients.py); what it issues and redeems in it is nothing."""
+
+    async def work(store: PostgresStore) -> None:
+        user, client, before, after = a_user(), a_client(), os.urandom(32), os.urandom(32)
+        async with store.transaction() as records:
+            await records.clients.add(client)
+            await records.codes.add(before, a_code(user, client))
+            await records.clients.set_disabled(client.id, True)
+        async with store.transaction() as records:
+            await records.codes.add(after, a_code(user, client))
+        for fingerprint in (before, after):
+            begins = a_beginning(user, client)
+            said = Event(code="token.issued", gid=begins.id)
+            assert await store.redemptions.redeem(fingerprint, begins, said) is None
+        async with store.transaction() as records:
+            await records.clients.set_disabled(client.id, False)
+        begins = a_beginning(user, client)
+        assert await store.redemptions.redeem(before, begins, Event(code="token.issued", gid=begins.id)) is None
+
+    within(database_url, work)
+
+
 def test_no_session_of_an_old_password_outlives_its_change(database_url: str) -> None:
     """Signing in while the password is reset: whichever comes first, the old password leaves no session."""
 
