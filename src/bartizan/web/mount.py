@@ -92,7 +92,8 @@ class _Mounted:
         if found is None:
             return None, ()
         methods, scope["path_params"] = found
-        return methods.get(scope["method"]), tuple(sorted(methods))
+        route = methods.get(scope["method"])
+        return route, () if route is not None else tuple(sorted(methods))
 
     async def _answer(self, request: Request, route: Route | None, allowed: tuple[str, ...]) -> ASGIApp:
         if route is None:

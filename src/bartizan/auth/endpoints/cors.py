@@ -14,6 +14,7 @@ from bartizan.auth.ports import AuthPorts
 from bartizan.model.route import Route
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.web import cors, origins
+from bartizan.web.headers import Pairs
 
 PUBLIC = "public"
 READ_AGAIN = 2.0  # seconds
@@ -43,6 +44,10 @@ class Cors:
         self._app = app
         self._routes = {route.path: route for route in routes if route.cors}
         self._registered = registered
+        # Most callers are no browsers and name no origin: what they are told is the same each time.
+        self._no_origin = {
+            path: _raw(cors.response_headers(_of_nobody(row), None)) for path, row in self._routes.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
@@ -50,18 +55,19 @@ class Cors:
             await self._app(scope, receive, send)
             return
         origin = _header(scope, b"origin")
+        if origin is None:
+            await self._app(scope, receive, _adding(send, self._no_origin[route.path]))
+            return
         policy = await self._policy(route, origin)
         wanted = _header(scope, b"access-control-request-method")
         if cors.is_preflight(scope["method"], origin, wanted):
             await _answer_preflight(cors.preflight_headers(policy, origin, wanted), send)
             return
-        await self._app(scope, receive, _adding(send, cors.response_headers(policy, origin)))
+        await self._app(scope, receive, _adding(send, _raw(cors.response_headers(policy, origin))))
 
-    async def _policy(self, route: Route, origin: str | None) -> cors.Cors:
+    async def _policy(self, route: Route, origin: str) -> cors.Cors:
         if route.cors == PUBLIC:
             return cors.PublicRead()
-        if origin is None:
-            return cors.NamedOrigins(origins=())
         try:
             registered = await self._registered()
         except Unavailable:  # the answer itself will be 503; no page of another origin learns even that
@@ -69,9 +75,15 @@ class Cors:
         return cors.NamedOrigins(origins=registered, methods=(*route.methods, "HEAD"))
 
 
-def _adding(send: Send, headers: cors.Headers) -> Send:
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+def _of_nobody(route: Route) -> cors.Cors:
+    return cors.PublicRead() if route.cors == PUBLIC else cors.NamedOrigins(origins=())
 
+
+def _raw(headers: cors.Headers) -> Pairs:
+    return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers)
+
+
+def _adding(send: Send, raw: Pairs) -> Send:
     async def added(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message.get("headers", ()), *raw]}
@@ -83,7 +95,7 @@ def _adding(send: Send, headers: cors.Headers) -> Send:
 async def _answer_preflight(headers: cors.Headers, send: Send) -> None:
     """The gateway answers these; here is the same answer for who reaches us without it."""
     start: Message = {"type": "http.response.start", "status": 204, "headers": []}
-    await _adding(send, headers)(start)
+    await _adding(send, _raw(headers))(start)
     await send({"type": "http.response.body", "body": b""})
 
 
