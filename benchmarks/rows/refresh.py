@@ -115,7 +115,7 @@ def refresh_scattered(stage: Stage) -> Result:
 
 
 def refresh_openid(stage: Stage) -> Result:
-    """With `openid` granted there is an ID token too (OIDC Core §12.2): a second signature."""
+    """With `openid` granted: a refresh gives no ID token (decision 0012), so it should cost what the others do."""
     return stage.product("refresh_openid", _many(stage, openid=True), None)
 
 

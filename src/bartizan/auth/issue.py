@@ -1,6 +1,6 @@
-"""The single mint: every token of ours is made here, inside the transaction that earned it (§2).
+"""The single mint: every token of ours is made here, after the commit that earned it (§2, decision 0012).
 
-Times come from the database's clock in the statement that redeemed or rotated (F§7), never from this machine's.
+Times are the database's (F§7): of the statement that redeemed or rotated, or as `database/clock.py` counts on.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class First(Struct, frozen=True):
 
 
 class Mint(Struct, frozen=True, kw_only=True):
-    """Made before the transaction opens, because it reads the keys by a connection of its own."""
+    """Made before anything is redeemed or rotated: if the keys cannot be read, nothing is spent."""
 
     settings: AuthSettings
     signer: jose.Signer
