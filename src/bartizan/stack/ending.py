@@ -64,7 +64,7 @@ async def end_all(instance: Instance, wish: Wish) -> Row:
     if done.withdrawn:
         # The next key signs; now another is published, so that a second ending finds one that all know.
         settings = compiled.auth(instance.at)
-        await signing.rotate(settings, instance.store, instance.ring, lambda: datetime.now(UTC), os.urandom)
+        await signing.rotate(settings, instance.store, instance.ring, instance.store.clock, os.urandom)
     return {
         "sessions_ended": done.sessions,
         "access_ended": done.families,

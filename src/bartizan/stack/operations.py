@@ -186,7 +186,7 @@ async def delete_client(instance: Instance, client_id: str) -> Row:
 async def list_keys(instance: Instance) -> list[Row]:
     async with instance.store.reading() as records:
         stored = await records.keys.published()
-    now = datetime.now(UTC)
+    now = instance.store.clock()
     current = signing.signing(stored, now)
     return [
         {
@@ -204,14 +204,14 @@ async def list_keys(instance: Instance) -> list[Row]:
 async def rotate_keys(instance: Instance) -> list[Row]:
     """The next key is published now, and signs when all can know it."""
     settings = compiled.auth(instance.at)
-    await signing.rotate(settings, instance.store, instance.ring, lambda: datetime.now(UTC), os.urandom, force=True)
+    await signing.rotate(settings, instance.store, instance.ring, instance.store.clock, os.urandom, force=True)
     return await list_keys(instance)
 
 
 async def withdraw_key(instance: Instance, kid: str) -> list[Row]:
     """A key that leaked: gone with all that it signed, everywhere within two seconds (flows §7)."""
     settings = compiled.auth(instance.at)
-    if not await signing.withdraw(settings, instance.store, instance.ring, lambda: datetime.now(UTC), os.urandom, kid):
+    if not await signing.withdraw(settings, instance.store, instance.ring, instance.store.clock, os.urandom, kid):
         raise Trouble(f"There is no key {kid!r}. See: bartizan key list")
     return await list_keys(instance)
 
