@@ -8,7 +8,7 @@ import asyncio
 import os
 
 import pytest
-from tests.faults.cluster.forms import LONG, rows
+from tests.faults.forms import LONG, rows
 from tests.fixtures.nodes import Node, Site
 from tests.histories import run
 from tests.histories.mutants import MUTANTS

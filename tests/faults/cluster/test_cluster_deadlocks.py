@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 from tests.faults import steps
-from tests.faults.cluster.forms import rows
+from tests.faults.forms import rows
 from tests.fixtures.nodes import Answer, Node, Site
 from tests.histories import run
 from tests.histories.plant import authorization

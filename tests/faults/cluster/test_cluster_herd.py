@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from tests.faults import steps
 from tests.faults.cluster.crowd import Crowd
-from tests.faults.cluster.forms import LONG
+from tests.faults.forms import LONG
 from tests.faults.steps import Person
 from tests.fixtures.nodes import Node, Site
 

@@ -17,7 +17,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 from tests.faults import steps
-from tests.faults.cluster.forms import LONG
+from tests.faults.forms import LONG, long_only
 from tests.fixtures.nodes import ISSUER, Node, Site
 from tests.histories.play import FORM, Given
 from tests.histories.wire import Wire
@@ -166,7 +166,7 @@ def test_keys_change_and_nobody_meets_a_token_before_its_key_or_after_it(shared_
     assert early == []
 
 
-@pytest.mark.skipif(not LONG, reason="in the long form: BARTIZAN_FAULTS=long")
+@long_only
 def test_a_key_that_signs_as_soon_as_it_is_published_is_met_too_early(nodes_site: Site) -> None:
     """The protection taken out: published no time ahead."""
     assert under_load(nodes_site, 0).failures["not in a JWKS told before"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import Struct
-from tests.faults.cluster.forms import LONG, rows
+from tests.faults.forms import LONG, rows
 from tests.fixtures.nodes import Node, Site
 from tests.histories import run
 from tests.histories.calls import Kind

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 from msgspec.structs import replace
 from tests.faults import steps
-from tests.faults.cluster.forms import rows
+from tests.faults.forms import rows
 from tests.faults.steps import NAMES, Person
 from tests.fixtures.nodes import Answer, Node, Site
 

@@ -17,8 +17,8 @@ import asyncpg
 import pytest
 from msgspec import Struct
 from tests.faults.cluster.crowd import Crowd, share
-from tests.faults.cluster.forms import rows
 from tests.faults.cluster.proxy import Proxy
+from tests.faults.forms import rows
 from tests.faults.steps import basic
 from tests.fixtures.nodes import Node, Site
 from tests.histories.play import FORM

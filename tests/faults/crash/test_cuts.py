@@ -19,12 +19,12 @@ from tests.faults.crash import deeds_oauth, deeds_pages, uploads
 from tests.faults.crash.bench import Bench, Deed, Prepare, assert_whole, bench_idle, settled
 from tests.faults.crash.chains import together
 from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by, whole_answer
+from tests.faults.forms import LONG
 from tests.faults.steps import Person
 from tests.fixtures.nodes import Answer
 
 pytestmark = pytest.mark.faults
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 STRIDE = int(os.environ.get("BARTIZAN_CUT_STRIDE", "5"))
 DEEDS: dict[str, Prepare] = {
     "redeem": deeds_oauth.redeem,

@@ -7,7 +7,6 @@ where their transaction is decided. `BARTIZAN_FAULTS=long` kills all of them eve
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from functools import partial
 from pathlib import Path
@@ -20,13 +19,13 @@ from tests.faults.crash.bench import Bench, assert_whole, goes_on
 from tests.faults.crash.chains import together
 from tests.faults.crash.test_refresh_kills import BFF_DEATHS, DEATHS
 from tests.faults.crash.wire import sent_by
+from tests.faults.forms import LONG
 from tests.faults.steps import PASSWORD
 from tests.faults.test_failpoints import marks
 from tests.fixtures.nodes import Answer
 
 pytestmark = pytest.mark.faults
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 DEEDS = deeds_oauth.DEEDS | deeds_pages.DEEDS | deeds_bff.DEEDS
 
 _TRANSACTION = ("store.begin", "store.commit", "store.committed", "answer.sending")

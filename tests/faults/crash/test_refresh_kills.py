@@ -14,11 +14,11 @@ from tests.faults import steps
 from tests.faults.crash.app_browser import AppBrowser
 from tests.faults.crash.bench import Bench
 from tests.faults.crash.chains import BrowserChain, Client, Load, TokenChain
+from tests.faults.forms import LONG
 from tests.fixtures.nodes import Node
 
 pytestmark = pytest.mark.faults
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 SEED = int(os.environ.get("BARTIZAN_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
 CHAINS, BROWSERS = 64, 16

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import pytest
 from tests.browser.at_rest import AtRest
 from tests.faults.crash.visitors import Busy, Visitor
+from tests.faults.forms import LONG
 from tests.fixtures.stack import Stack
 
 pytestmark = pytest.mark.faults
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
 KILLS = ("gateway", "frontend") * (10 if LONG else 2)
 _BETWEEN = 0.6  # seconds in which all work again
 

@@ -25,8 +25,6 @@ from bartizan.model.job import Job
 
 Mutant = tuple[dict[str, str], ...]
 
-LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
-long_only = pytest.mark.skipif(not LONG, reason="in the long form: BARTIZAN_FAULTS=long")
 RECOVERY = 10.0  # I9: seconds after the fault is gone
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from tests.faults import steps
+from tests.faults.forms import LONG
 from tests.faults.stores import held
-from tests.faults.stores.held import LONG, Mutant
+from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
 
 pytestmark = pytest.mark.faults

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults import steps
+from tests.faults import forms, steps
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Answer, Node, Site, new_site
 
-pytestmark = [pytest.mark.faults, held.long_only]
+pytestmark = [pytest.mark.faults, forms.long_only]
 
 DISK = 600 * 1024 * 1024  # root's engines are copied there too
 TRIES = 600

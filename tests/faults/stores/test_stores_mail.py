@@ -15,8 +15,9 @@ from email.message import Message
 
 import pytest
 from tests.faults import steps
+from tests.faults.forms import LONG, long_only
 from tests.faults.stores import held
-from tests.faults.stores.held import LONG, Mutant, long_only
+from tests.faults.stores.held import Mutant
 from tests.faults.stores.sink import Sink
 from tests.fixtures.nodes import Answer, Node, Site
 

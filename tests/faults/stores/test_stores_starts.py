@@ -18,8 +18,9 @@ from typing import Any
 import asyncpg
 import pytest
 from asyncpg.exceptions import PostgresError
+from tests.faults.forms import LONG, long_only
 from tests.faults.stores import held
-from tests.faults.stores.held import LONG, Mutant, long_only
+from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import HOOK
 from tests.fixtures.postgres import PostgresServer, new_server
 from tests.fixtures.stack import Stack

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 LONG = os.environ.get("BARTIZAN_FAULTS") == "long"
-_LATER = pytest.mark.skipif(not LONG, reason="in the long form: BARTIZAN_FAULTS=long")
+long_only = pytest.mark.skipif(not LONG, reason="in the long form: BARTIZAN_FAULTS=long")
 
 
 def rows(table: Mapping[str, object], short: int = 1) -> list[object]:
     """Of a table of mutants or troubles: its first rows always, the others in the long form."""
-    return [pytest.param(name, marks=[] if place < short else _LATER, id=name) for place, name in enumerate(table)]
+    return [pytest.param(name, marks=[] if place < short else long_only, id=name) for place, name in enumerate(table)]
