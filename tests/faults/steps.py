@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import os
 import re
 from collections.abc import Awaitable, Callable
@@ -196,14 +195,19 @@ class Browser:
         )
 
     def _kept(self, answer: Answer) -> Answer:
-        for line in answer.cookies:
-            pair, _, attributes = line.partition(";")
-            name, _, value = pair.partition("=")
-            if "max-age=0" in attributes.lower() or not value:
-                self.jar.pop(name, None)
-            else:
-                self.jar[name] = value
+        keep(self.jar, answer)
         return answer
+
+
+def keep(jar: dict[str, str], answer: Answer) -> None:
+    """A browser keeps the cookies of an answer as soon as its head is whole."""
+    for line in answer.cookies:
+        pair, _, attributes = line.partition(";")
+        name, _, value = pair.partition("=")
+        if "max-age=0" in attributes.lower() or not value:
+            jar.pop(name, None)
+        else:
+            jar[name] = value
 
 
 _HIDDEN = re.compile(r'<input[^>]*type="hidden"[^>]*>')
@@ -221,7 +225,3 @@ def hidden(page: Answer) -> dict[str, str]:
 def sign_in(browser: Browser, person: Person, password: str = PASSWORD) -> Answer:
     page = browser.get("/signin")
     return browser.submit(page, "/signin", identifier=person.user.email, password=password)
-
-
-def sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

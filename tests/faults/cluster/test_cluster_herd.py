@@ -7,16 +7,15 @@ database's return and nobody was signed out; no more hashes at once than there a
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from tests.faults import steps
 from tests.faults.cluster.crowd import Crowd
 from tests.faults.forms import LONG
+from tests.faults.kernel import most_resident, threads
 from tests.faults.steps import Person
 from tests.fixtures.nodes import Node, Site
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.faults
 
 CLIENTS = 2000 if LONG else 500
 SIGN_INS = 240  # at once; a machine in peace has a few
-MEMORY = 400_000  # KB of one node
+MEMORY = 400 * 1024 * 1024  # of one node
 
 MUTANTS = {
     "an outage signs out": {
@@ -39,16 +38,6 @@ MUTANTS = {
         ),
     },
 }
-
-
-def resident(node: Node) -> int:
-    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{node.pid}/status").read_text())
-    assert found is not None
-    return int(found[1])
-
-
-def threads(node: Node) -> int:
-    return len(list(Path(f"/proc/{node.pid}/task").iterdir()))
 
 
 async def outage(
@@ -69,7 +58,7 @@ async def outage(
     async def look() -> None:
         nonlocal most
         while True:
-            most = max(most, *(threads(node) for node in nodes))
+            most = max(most, *(threads(node.pid) for node in nodes))
             await asyncio.sleep(0.05)
 
     looking = asyncio.create_task(look())
@@ -94,7 +83,8 @@ def test_everybody_is_back_soon_and_nobody_was_signed_out(nodes_site: Site) -> N
     signed: Counter[int] = Counter()
     person = steps.people(nodes_site, password=True)[0]
     took, most = asyncio.run(outage(nodes_site, crowd, nodes, person, signed))
-    told = f"{took:.1f} s, {crowd.statuses}, sign-ins {signed}, {[resident(node) for node in nodes]} KB, {most} threads"
+    memory = [most_resident(node.pid) for node in nodes]
+    told = f"{took:.1f} s, {crowd.statuses}, sign-ins {signed}, {[one >> 20 for one in memory]} MB, {most} threads"
     print(told)
     assert [member.refused for member in crowd.members if member.refused] == [], told
     assert {member.rotations for member in crowd.members} == {1}, told
@@ -104,7 +94,7 @@ def test_everybody_is_back_soon_and_nobody_was_signed_out(nodes_site: Site) -> N
     assert set(signed) <= {303, 429, 503}, told
     assert signed[303] > 5, told
     assert signed[429] + signed[503] > 5, told
-    assert all(resident(node) < MEMORY for node in nodes), told
+    assert all(one < MEMORY for one in memory), told
     assert most < 20, told
     counted = steps.rows(nodes_site, "SELECT count(*) FROM families WHERE ended_at IS NULL AND generation = 2")
     assert counted == [{"count": CLIENTS}]

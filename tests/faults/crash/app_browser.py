@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from tests.faults import steps
 from tests.faults.crash.wire import Sent
 from tests.faults.steps import NAMES, Person
 from tests.fixtures.nodes import APP, Answer, Node
@@ -29,14 +30,7 @@ class AppBrowser:
         return {"cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
 
     def keep(self, answer: Answer) -> Answer:
-        """A browser keeps the cookies of an answer as soon as its head is whole."""
-        for line in answer.cookies:
-            pair, _, attributes = line.partition(";")
-            name, _, value = pair.partition("=")
-            if "max-age=0" in attributes.lower() or not value:
-                self.jar.pop(name, None)
-            else:
-                self.jar[name] = value
+        steps.keep(self.jar, answer)
         return answer
 
     def begun(self, node: Node) -> Sent:

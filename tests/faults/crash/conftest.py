@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.faults.crash import uploads
 from tests.faults.crash.bench import Bench
-from tests.fixtures.nodes import Site, new_site
+from tests.fixtures.nodes import Site, sites
 
 SERVERS = ("auth", "frontend", "files")
 
 
 @pytest.fixture(scope="session")
 def crash_site() -> Iterator[Site]:
-    base = Path(tempfile.mkdtemp(prefix="bzn-"))
-    made = new_site(base)
-    try:
-        yield made
-    finally:
-        made.close()
-        shutil.rmtree(base, ignore_errors=True)
+    yield from sites()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from functools import partial
-from pathlib import Path
 
 import pytest
 from tests.faults import steps
@@ -20,6 +19,7 @@ from tests.faults.crash.bench import Bench, Deed, Prepare, assert_whole, bench_i
 from tests.faults.crash.chains import together
 from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by, whole_answer
 from tests.faults.forms import LONG
+from tests.faults.kernel import descriptors, resident
 from tests.faults.steps import Person
 from tests.fixtures.nodes import Answer
 
@@ -130,11 +130,12 @@ def test_memory_and_descriptors_stay_flat(bench: Bench) -> None:
     sent = deeds_oauth.refresh(bench).sent
     places = boundaries(sent.raw())
     _cut_many(bench, sent, places, 100)
-    descriptors, memory = _descriptors(bench.node.pid), _memory(bench.node.pid)
+    pid = bench.node.pid
+    handles, memory = descriptors(pid), resident(pid)
     _cut_many(bench, sent, places, 300)
     bench_idle(bench, "flat")
-    assert settled(lambda: _descriptors(bench.node.pid) <= descriptors + _SPARE_DESCRIPTORS), "I10: descriptors leak"
-    grown = _memory(bench.node.pid) - memory
+    assert settled(lambda: descriptors(pid) <= handles + _SPARE_DESCRIPTORS), "I10: descriptors leak"
+    grown = resident(pid) - memory
     assert grown < _FLAT_BYTES, f"I10: {grown} bytes more after 300 cut connections"
 
 
@@ -145,12 +146,3 @@ def _cut_many(bench: Bench, sent: Sent, places: list[int], times: int) -> None:
             cut_answer(bench.node, sent, place)
         else:
             cut_request(bench.node, sent, place)
-
-
-def _descriptors(pid: int) -> int:
-    return len([*Path(f"/proc/{pid}/fd").iterdir()])
-
-
-def _memory(pid: int) -> int:
-    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024

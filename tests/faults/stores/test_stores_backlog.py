@@ -4,13 +4,12 @@ drain, the worker's memory stays bounded, and people sign in meanwhile as ever (
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 
 import pytest
 from tests.faults import steps
 from tests.faults.forms import LONG
+from tests.faults.kernel import resident
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
@@ -22,10 +21,6 @@ SECONDS = 600.0 if LONG else 40.0
 GROWTH = 40 * 1024 * 1024
 UNREADABLE, FAILING = 20, 20
 _PARKED = "SELECT count(*) FILTER (WHERE status = 'failed') AS parked, count(*) AS all FROM pgqueuer"
-
-
-def rss(node: Node) -> int:
-    return int(Path(f"/proc/{node.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def check_backlog(site: Site, waiting: int, mutant: Mutant = (), seconds: float = SECONDS) -> None:
@@ -42,7 +37,7 @@ def check_backlog(site: Site, waiting: int, mutant: Mutant = (), seconds: float 
     port = held.free_port()
     node = site.node("worker", "monitoring", more=f"\n[monitoring]\nport = {port}\n").start(mutant=mutant)
     try:
-        before, begun = rss(node), time.monotonic()
+        before, begun = resident(node.pid), time.monotonic()
         poison = UNREADABLE + FAILING
         while True:
             at = time.monotonic()
@@ -53,7 +48,7 @@ def check_backlog(site: Site, waiting: int, mutant: Mutant = (), seconds: float 
                 break
             time.sleep(0.2)  # between two looks
         assert found == {"parked": poison, "all": poison}, f"I1: the others drain and poison stays: {found}"
-        assert rss(node) - before < GROWTH, f"the worker grew by {(rss(node) - before) >> 20} MB"
+        assert resident(node.pid) - before < GROWTH, f"the worker grew by {(resident(node.pid) - before) >> 20} MB"
         held.i9_recovers(lambda: _parked_in(node) == poison)
     finally:
         node.kill()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults import steps
+from tests.faults.kernel import descriptors, resident
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
@@ -34,19 +35,15 @@ def hold(node: Node, number: int) -> list[socket.socket]:
     return held_open
 
 
-def handles_of(node: Node) -> int:
-    return len(list(Path(f"/proc/{node.pid}/fd").iterdir()))
-
-
 def check_descriptors(site: Site, mutant: Mutant = ()) -> None:
     node = site.node("auth").start(prefix=("prlimit", f"--nofile={HANDLES}"), mutant=mutant)
     person = steps.people(site)[0]
     held_open: list[socket.socket] = []
     try:
         told = False
-        while handles_of(node) < HANDLES - 2 and len(held_open) < 2 * HANDLES:
+        while descriptors(node.pid) < HANDLES - 2 and len(held_open) < 2 * HANDLES:
             held_open += hold(node, 1)
-            held.i9_recovers(lambda: handles_of(node) > 0)
+            held.i9_recovers(lambda: descriptors(node.pid) > 0)
             served = steps.authorize(node, person).status == 303
             told = told or not node.ready()
             assert served or told, "a request failed and readiness had said nothing"
@@ -102,8 +99,8 @@ def memory_of(pid: int, more: int) -> Iterator[Path]:
         if not (group / limit).exists():
             raise OSError("no memory controller")
         (group / "cgroup.procs").write_text(str(pid))
-        resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        (group / limit).write_text(str(more + resident // 4))  # pages from before are charged to where they came from
+        # Pages from before are charged to where they came from.
+        (group / limit).write_text(str(more + resident(pid) // 4))
     except OSError as wrong:
         with contextlib.suppress(OSError):
             group.rmdir()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults import steps
+from tests.faults.kernel import resident
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
@@ -56,14 +57,14 @@ def check_blocked(site: Site, mutant: Mutant = ()) -> None:
     reading = listening_to(node)
     try:
         node.start(mutant=mutant)
-        before = rss(node)
+        before = resident(node.pid)
         begun = time.monotonic()
         for _ in range(REQUESTS):
             assert refused(node) == 400, "I10: a request waits for the log"
         assert time.monotonic() - begun < 30
         person = steps.people(site)[0]
         held.i7_audited(site, [steps.redeem(node, steps.code_in(steps.authorize(node, person)))])
-        assert rss(node) - before < 12 * 1024 * 1024, "the spool is bounded"
+        assert resident(node.pid) - before < 12 * 1024 * 1024, "the spool is bounded"
         said = b""
         for _ in range(4 * MOST // _PIPE):  # each reading makes room for a piece of what waits
             said += drained(reading)
@@ -83,10 +84,6 @@ def check_blocked(site: Site, mutant: Mutant = ()) -> None:
         if reading >= 0:
             os.close(reading)
         node.kill()
-
-
-def rss(node: Node) -> int:
-    return int(Path(f"/proc/{node.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def test_no_request_waits_for_a_blocked_log(shared_nodes_site: Site) -> None:

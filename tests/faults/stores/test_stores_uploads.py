@@ -17,10 +17,11 @@ from uuid import UUID
 
 import pytest
 from tests.faults import steps
+from tests.faults.crash import uploads
 from tests.faults.steps import Person
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
-from tests.fixtures.nodes import APP, BACK, Answer, Node, Site
+from tests.fixtures.nodes import APP, Answer, Node, Site
 
 from bartizan.database.store import PostgresStore
 from bartizan.files.jobs import remove_orphans
@@ -28,15 +29,6 @@ from bartizan.files.objects import Objects
 
 pytestmark = pytest.mark.faults
 
-MORE = """
-[[auth.client]]
-id = "drawer"
-kind = "server"
-secret = {{ file = "{secret}" }}
-redirect_uris = ["{back}"]
-scopes = ["openid", "files.read", "files.write"]
-first_party = true
-"""
 CONTENT = b"".join(b"line %d of a text that somebody keeps\n" % number for number in range(16_000))  # 600 KB
 # Where a process is killed, and at which time that it passes there.
 STEPS = ("upload.chunk@1", "upload.chunk@2", "upload.received", "upload.put", "upload.reserved", "upload.kept")
@@ -48,8 +40,7 @@ class Drawer:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.folder = site.data / "files"
-        more = MORE.format(secret=site.data / "client-secret", back=BACK)
-        self.node: Node = site.node("auth", "files", more=more).start()
+        self.node: Node = site.node("auth", "files", more=uploads.more(site)).start()
         self.person: Person = steps.people(site)[0]
         given = {"session_id": self.person.session.id, "scopes": ("openid", "files.read", "files.write")}
         _, token = steps.family(site, self.person, "drawer", **given)
