@@ -102,7 +102,7 @@ class PostgresRotations:
         rotation = await self._shared.ask(asked)
         for _ in range(3):
             if rotation is None:
-                with suppress(Beaten):  # theft locks family and session, a sign-out session and family
+                with suppress(Beaten):  # by a deadlock, or by a stricter isolation: it is judged once more
                     rotation = await self._judge(asked)
             if rotation is not None:
                 return rotation

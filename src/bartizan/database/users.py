@@ -111,9 +111,6 @@ class PostgresUsers:
     async def set_verified(self, user_id: UUID) -> None:
         await self._connection.execute("UPDATE identifiers SET verified = true WHERE user_id = $1", user_id)
 
-    async def set_admin(self, user_id: UUID, admin: bool) -> None:
-        await self._connection.execute("UPDATE users SET admin = $2 WHERE id = $1", user_id, admin)
-
     async def set_disabled(self, user_id: UUID, disabled: bool) -> bool:
         """A locked person's sessions and families end with it, those of `offline_access` too."""
         async with self._connection.transaction():

@@ -39,7 +39,7 @@ def kept_promises(store: PostgresStore, limits: ValkeyLimits, replay: ValkeyRepl
 
 def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
-        user, client = a_user(password_changed_at=now()), a_client()
+        user, client = a_user(password_changed_at=now(), admin=True), a_client()
         session, family, file = a_session(user), a_family(user, client), a_file(user.id)
         async with store.transaction() as records:
             assert await records.users.add(user, "hash")
@@ -55,7 +55,6 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             assert await records.files.may_see(file.id, user.id, family.id) == file
             assert await records.files.may_see(file.id, new_id(), family.id) is None
         async with store.transaction() as records:
-            await records.users.set_admin(user.id, True)
             assert await records.users.any_admin()
             await records.users.set_verified(user.id)
             await records.users.set_password(user.id, "new hash")
