@@ -10,7 +10,7 @@ import asyncio
 import base64
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlencode, urlsplit
 from uuid import UUID
@@ -195,13 +195,13 @@ class Browser:
         )
 
     def _kept(self, answer: Answer) -> Answer:
-        keep(self.jar, answer)
+        keep(self.jar, answer.cookies)
         return answer
 
 
-def keep(jar: dict[str, str], answer: Answer) -> None:
-    """A browser keeps the cookies of an answer as soon as its head is whole."""
-    for line in answer.cookies:
+def keep(jar: dict[str, str], set_cookies: Iterable[str]) -> None:
+    """As a browser does, as soon as the head of the answer is whole."""
+    for line in set_cookies:
         pair, _, attributes = line.partition(";")
         name, _, value = pair.partition("=")
         if "max-age=0" in attributes.lower() or not value:

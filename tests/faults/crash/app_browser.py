@@ -30,7 +30,7 @@ class AppBrowser:
         return {"cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items())} if self.jar else {}
 
     def keep(self, answer: Answer) -> Answer:
-        steps.keep(self.jar, answer)
+        steps.keep(self.jar, answer.cookies)
         return answer
 
     def begun(self, node: Node) -> Sent:

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.browser import wire
 from tests.browser.wire import Answer
+from tests.faults import steps
 from tests.faults.steps import FORM, hidden
 from tests.fixtures import nodes
 from tests.fixtures.stack import Stack
@@ -44,13 +45,7 @@ class Visitor:
             answer = wire.send(method, url, headers={**cookie, **(headers or {})}, body=body)
         except (OSError, http.client.HTTPException):
             return _AWAY
-        for line in answer.all("set-cookie"):
-            pair, _, attributes = line.partition(";")
-            name, _, value = pair.partition("=")
-            if "max-age=0" in attributes.lower() or not value:
-                jar.pop(name, None)
-            else:
-                jar[name] = value
+        steps.keep(jar, answer.all("set-cookie"))
         return answer
 
     def navigate(self, url: str, site: str = "same-origin") -> Answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ import msgspec
 import pytest
 from tests.faults import steps
 from tests.fixtures.nodes import HOOK, Answer, Node, Site
+from tests.fixtures.stack import free_port
 
 from bartizan.model.job import Job
 
@@ -87,12 +87,6 @@ def program(text: str, *words: str, mutant: Mutant = (), environment: dict[str, 
         )  # fmt: skip
     assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr}"
     return done.stdout.strip()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from tests.faults.kernel import resident
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
+from tests.fixtures.stack import free_port
 
 pytestmark = pytest.mark.faults
 
@@ -34,7 +35,7 @@ def check_backlog(site: Site, waiting: int, mutant: Mutant = (), seconds: float 
         if begin == 0:
             held.enqueue(site, "mail.theft", [{}] * FAILING)
     steps.rows(site, "UPDATE pgqueuer SET attempts = 7 WHERE entrypoint = 'mail.theft'")  # seven tries lie behind them
-    port = held.free_port()
+    port = free_port()
     node = site.node("worker", "monitoring", more=f"\n[monitoring]\nport = {port}\n").start(mutant=mutant)
     try:
         before, begun = resident(node.pid), time.monotonic()

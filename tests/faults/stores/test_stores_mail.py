@@ -20,6 +20,7 @@ from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.faults.stores.sink import Sink
 from tests.fixtures.nodes import Answer, Node, Site
+from tests.fixtures.stack import free_port
 
 from bartizan.worker.backoff import JITTER
 from bartizan.worker.settings import WorkerSettings
@@ -54,7 +55,7 @@ def auth(shared_nodes_site: Site) -> Iterator[Node]:
 @contextmanager
 def working(site: Site, port: int, *, mutant: Mutant = HURRY, failpoint: str = "") -> Iterator[Node]:
     mail = f'\n[worker.mail]\nhost = "127.0.0.1"\nport = {port}\nsecurity = "none"\n'
-    more = f"{mail}\n[monitoring]\nport = {held.free_port()}\n"
+    more = f"{mail}\n[monitoring]\nport = {free_port()}\n"
     place = site.node("worker", "monitoring", more=more)
     # By the name that `up` gives it, for monitoring to know whose it is.
     node = Node(place.sockets / "effective.json", place.sockets, "work", ("worker", "monitoring"))
@@ -123,7 +124,7 @@ def again_now(site: Site, attempts: int) -> None:
 
 def check_broken_mail(site: Site, auth: Node, mutant: Mutant = ()) -> None:
     kinds = ("450", "550", "hang")
-    port = held.free_port()
+    port = free_port()
     with working(site, port, mutant=(*HURRY, *mutant)) as worker:
         # Nobody listens yet: refused, which is the first failure of each. I10: those who wait notice nothing.
         for kind in kinds:

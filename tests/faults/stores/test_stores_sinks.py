@@ -19,6 +19,7 @@ from tests.faults.kernel import resident
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.fixtures.nodes import Node, Site
+from tests.fixtures.stack import free_port
 
 from bartizan.monitoring.spool import MOST, Spool
 from bartizan.stack import logs
@@ -111,7 +112,7 @@ def test_without_monitoring_everything_goes_on(shared_nodes_site: Site, how: sig
     """The console says that it knows nothing, within its deadline, and nobody else notices."""
     site = shared_nodes_site
     # One node's place for two processes: the console asks for its neighbour there.
-    place = site.node("auth", "monitoring", more=f"\n[monitoring]\nport = {held.free_port()}\n")
+    place = site.node("auth", "monitoring", more=f"\n[monitoring]\nport = {free_port()}\n")
     admin, other = steps.people(site, 2, password=True)
     steps.rows(site, "UPDATE users SET admin = true WHERE id = $1", admin.user.id)
     file = place.sockets / "effective.json"
