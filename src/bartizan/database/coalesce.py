@@ -1,7 +1,8 @@
 """Flows §6 "Batches": what waits while a statement runs shares the next one. Nobody waits for company.
 
-Two batches may be on their way at once, so that one that is slow does not hold up all. When the database is slow or
-away, nobody waits without end: not in the queue, and not for the failure of one after the other.
+One batch is on its way at a time, as two halves cost more than a whole; when it is slow a second one overtakes it, so
+that it does not hold up all. When the database is slow or away, nobody waits without end: not in the queue, and not
+for the failure of one after the other.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ Answer = TypeVar("Answer")
 
 PATIENCE = 2.0  # seconds in the queue: as long as for a connection
 MOST = 4096  # in the queue
+OVERTAKEN = 0.1  # seconds in the queue, after which it is not waited any longer for the batch that is on its way
 
 
 class Coalescer(Generic[Asked, Answer]):
@@ -32,12 +34,14 @@ class Coalescer(Generic[Asked, Answer]):
         batch: int = 64,
         at_once: int = 2,
         patience: float = PATIENCE,
+        overtaken: float = OVERTAKEN,
         most: int = MOST,
     ) -> None:
         self._run = run
         self._batch = batch
         self._at_once = at_once
         self._patience = patience
+        self._overtaken = overtaken
         self._most = most
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer], float]] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -49,22 +53,29 @@ class Coalescer(Generic[Asked, Answer]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
         self._waiting.append((asked, future, loop.time()))
-        if len(self._under_way) < self._at_once:
-            task = asyncio.create_task(self._drain())
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+        if not self._under_way:
+            self._start()
         elif self._looking is None:
-            self._looking = loop.call_later(self._patience, self._send_away)
+            self._looking = loop.call_later(min(self._overtaken, self._patience), self._look)
         return await future
 
-    def _send_away(self) -> None:
-        """Who has waited too long in the queue is told; looked at only while there is one."""
+    def _start(self) -> None:
+        task = asyncio.create_task(self._drain())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    def _look(self) -> None:
+        """Who has waited for long in the queue is led past, who has waited too long is told."""
         self._looking = None
         loop = asyncio.get_running_loop()
         while self._waiting:
             _, future, since = self._waiting[0]
-            if not future.done() and since + self._patience > loop.time():
-                self._looking = loop.call_at(since + self._patience, self._send_away)
+            waited = loop.time() - since
+            if not future.done() and waited < self._patience:
+                if waited >= self._overtaken and len(self._under_way) < self._at_once:
+                    self._start()
+                pause = self._overtaken - waited if waited < self._overtaken else self._overtaken
+                self._looking = loop.call_later(min(pause, self._patience - waited), self._look)
                 return
             self._waiting.popleft()
             if not future.done():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import isfinite
 from typing import Any, NoReturn
 
@@ -217,7 +218,7 @@ def verify(
 def signed(token: str, keys: KeySet, *, algorithms: tuple[str, ...], typ: str, limit: int = TOKEN_LIMIT) -> Claims:
     """What one of these keys signed, of whatever issuer and age: alone it is for a record of ours, never for access."""
     message, header, payload, signature = _split(token, limit)
-    key = _key_for(_json_object(header, "header"), keys, algorithms, typ)
+    key = _key_for(_header(header), keys, algorithms, typ)
     try:
         key.check(signature, message)
     except InvalidSignature:
@@ -227,20 +228,29 @@ def signed(token: str, keys: KeySet, *, algorithms: tuple[str, ...], typ: str, l
 
 def kid_of(token: str) -> str:
     """Which key signed it, of a token that has been verified."""
-    return str(_json_object(from_base64url(token.partition(".")[0]), "header")["kid"])
+    return str(_header(token.partition(".")[0])["kid"])
 
 
-def _split(token: str, limit: int) -> tuple[bytes, bytes, bytes, bytes]:
+@lru_cache(maxsize=64)
+def _header(text: str) -> Claims:
+    """All tokens of a key have one header, so it is read once. Whoever is handed it only looks."""
+    try:
+        return _json_object(from_base64url(text), "header")
+    except ValueError:
+        raise InvalidToken("not base64url") from None
+
+
+def _split(token: str, limit: int) -> tuple[bytes, str, bytes, bytes]:
     if len(token) > limit:
         raise InvalidToken("too long")
     parts = token.split(".", 3)
     if len(parts) != 3:
         raise InvalidToken("not three parts")
     try:
-        header, payload, signature = (from_base64url(part) for part in parts)
+        message = token[: token.rindex(".")].encode("ascii")
+        return message, parts[0], from_base64url(parts[1]), from_base64url(parts[2])
     except ValueError:
         raise InvalidToken("not base64url") from None
-    return token[: token.rindex(".")].encode("ascii"), header, payload, signature
 
 
 def _key_for(header: Claims, keys: KeySet, algorithms: tuple[str, ...], typ: str) -> Key:

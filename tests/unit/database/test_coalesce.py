@@ -135,6 +135,34 @@ def test_nobody_waits_in_the_queue_longer_than_the_patience_and_no_more_than_fit
     assert 0.04 <= waited < 1
 
 
+def test_a_batch_that_is_slow_is_overtaken_and_a_quick_one_is_waited_for() -> None:
+    batches: list[list[int]] = []
+
+    async def work() -> list[int]:
+        gate = asyncio.Event()
+
+        async def run(asked: Sequence[int]) -> list[int]:
+            batches.append(list(asked))
+            if 0 in asked:
+                await gate.wait()
+            return list(asked)
+
+        shared = Coalescer(run, at_once=2, patience=5, overtaken=0.05)
+        held = asyncio.create_task(shared.ask(0))
+        await asyncio.sleep(0)
+        rest = asyncio.gather(*(shared.ask(number) for number in range(1, 4)))
+        await asyncio.sleep(0.01)
+        assert batches == [[0]], "for so short a time it is waited for, and the next batch grows"
+        async with asyncio.timeout(2):
+            answers = await rest
+        assert not held.done()
+        gate.set()
+        return [await held, *answers]
+
+    assert asyncio.run(work()) == [0, 1, 2, 3]
+    assert batches == [[0], [1, 2, 3]]
+
+
 def test_who_asks_as_the_last_batch_ends_is_not_left_waiting() -> None:
     """The answer wakes its asker before the loop has noted that the batch's task is over."""
 
