@@ -3,8 +3,8 @@
 Theil and Sen's slope, the median of those between all pairs of readings: three in ten readings may be anything (a
 fault, a burst) and it does not move. A series fails when its slope is above 0.8 % of its median a minute AND what it
 has gained is more than its noise. Noise is 3 % of it, and for memory not below 1 MB, which an allocator takes at once.
-A process is watched when it is `WARM` old; Envoy's, the agent's and PostgreSQL's memory when the list of the ended is
-as long as it gets (`LISTED`). In a run of 10 minutes more than five and a half are watched, without a kill: a leak of
+A process is watched when it is `WARM` old; the agent's and PostgreSQL's memory when the list of the ended is as long as it
+gets (`LISTED`), Envoy's later still (`ENVOY`): a run of 3 minutes says nothing of Envoy's. In a run of 10 minutes more than five and a half are watched, without a kill: a leak of
 1 % a minute gains 5.5 %, and fails. In a run of 3 minutes the gain must be 3 % in what is left of it.
 """
 
@@ -29,7 +29,9 @@ WARM = 30.0  # seconds in which a process fills its caches and pools
 SHARE = 0.008  # of the median, a minute
 NOISE = 0.03
 LISTED = 130.0  # seconds in which the list of the ended fills up: so long each entry stands on it, here
+ENVOY = 300.0  # it is handed a new list twice a second, and keeps what an allocator keeps of the old ones
 MOST = 240  # readings that are compared in pairs
+_SETTLED = {"agent": LISTED, "database": LISTED, "envoy": ENVOY}
 _NEEDED = 45.0  # seconds of readings, for a verdict
 _FLOORS = {"pss": 1_000_000.0, "descriptors": 8.0, "threads": 4.0}
 _SHARED_BUFFERS = 32 * 2**20  # a page of them counts when it is touched first, which is no leak
@@ -108,7 +110,7 @@ class Watch:
 
     def _pss(self, server: str, pid: int) -> int:
         """PostgreSQL's with its backends. 0: not to be read."""
-        if server in ("envoy", "agent", "database") and self._book.now < LISTED:
+        if self._book.now < _SETTLED.get(server, 0.0):
             return 0  # they hold the list, or its rows, which is as long as it gets only then
         return pss_bytes([pid]) if server == "database" else proc.pss([pid])
 
