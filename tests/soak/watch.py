@@ -3,9 +3,10 @@
 Theil and Sen's slope, the median of those between all pairs of readings: three in ten readings may be anything (a
 fault, a burst) and it does not move. A series fails when its slope is above 0.8 % of its median a minute AND what it
 has gained is more than its noise. Noise is 3 % of it, and for memory not below 1 MB, which an allocator takes at once.
-A process is watched when it is `WARM` old; the agent's and PostgreSQL's memory when the list of the ended is as long as it
-gets (`LISTED`), Envoy's later still (`ENVOY`): a run of 3 minutes says nothing of Envoy's. In a run of 10 minutes more than five and a half are watched, without a kill: a leak of
-1 % a minute gains 5.5 %, and fails. In a run of 3 minutes the gain must be 3 % in what is left of it.
+A process is watched when it is `WARM` old; the agent's and PostgreSQL's memory when the list of the ended is as long as
+it gets (`LISTED`), Envoy's later still (`ENVOY`): a run of 3 minutes says nothing of Envoy's. In a run of 10 minutes
+more than five and a half are watched, without a kill: a leak of 1 % a minute gains 5.5 %, and fails. In a run of 3
+minutes the gain must be 3 % in what is left of it.
 """
 
 from __future__ import annotations
