@@ -19,7 +19,7 @@ from bartizan.protocol.oauth import access, refresh, scopes
 from bartizan.protocol.oauth.responses import Issue
 from bartizan.protocol.oidc import id_token
 from bartizan.protocol.oidc.claims import Person, of_person
-from bartizan.protocol.secrets import Ring, uuid7
+from bartizan.protocol.secrets import Ring, uuid7_text
 
 _DRAWN = 0.2  # the share of the lifetime from which the BFF's is drawn
 
@@ -115,7 +115,7 @@ class Mint(Struct, frozen=True, kw_only=True):
         return shortest + int.from_bytes(self.chance(4)) % (longest - shortest + 1)
 
     def _jti(self, now: datetime) -> str:
-        return str(uuid7(int(now.timestamp() * 1000), self.chance(10)))
+        return uuid7_text(int(now.timestamp() * 1000), self.chance(10))
 
     def _id_token(
         self, family: Family, granted: tuple[str, ...], times: tuple[int, int], first: First | None

@@ -12,8 +12,14 @@ from bartizan.web import caller
 
 
 class Trace(Struct, frozen=True):
-    request_id: str
-    address: str  # in memory only: the store keeps a keyed hash of it
+    """Most requests make no event, so nothing is read before one is told."""
+
+    request: Request
+
+    @property
+    def address(self) -> str:
+        """In memory only: the store keeps a keyed hash of it."""
+        return caller.address(self.request)
 
     def event(
         self,
@@ -31,11 +37,11 @@ class Trace(Struct, frozen=True):
             client_id=client_id,
             session_id=session_id,
             gid=gid,
-            request_id=self.request_id,
+            request_id=caller.request_id(self.request),
             address=self.address,
             detail=detail or {},
         )
 
 
 def of(request: Request) -> Trace:
-    return Trace(caller.request_id(request), caller.address(request))
+    return Trace(request)

@@ -106,12 +106,21 @@ def fingerprint(secret: str) -> bytes:
 
 def uuid7(now_ms: int, random: bytes) -> UUID:
     """RFC 9562 §5.7: milliseconds, then 74 random bits; `random` has 10 bytes or more."""
+    return UUID(int=_uuid7(now_ms, random))
+
+
+def uuid7_text(now_ms: int, random: bytes) -> str:
+    """The same as a text, for who needs no more: half the time."""
+    digits = f"{_uuid7(now_ms, random):032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _uuid7(now_ms: int, random: bytes) -> int:
     if len(random) < 10:
         raise ValueError("a UUIDv7 needs 10 random bytes")
     value = (now_ms & (1 << 48) - 1) << 80 | int.from_bytes(random[:10], "big")
     value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    return value & ~(0x3 << 62) | 0x2 << 62
 
 
 def client_secret(ring: Ring, client_id: str) -> str:

@@ -90,3 +90,8 @@ def test_other_spellings_of_base64url_are_refused(text: str) -> None:
         assert secrets.to_base64url(b"\x00") == "AA"
     with pytest.raises(ValueError, match="base64url"):
         secrets.from_base64url(text)
+
+
+@given(st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=16))
+def test_a_uuid7_as_text_is_what_python_writes(now_ms: int, random: bytes) -> None:
+    assert secrets.uuid7_text(now_ms, random) == str(secrets.uuid7(now_ms, random))

@@ -117,11 +117,26 @@ def _pairs(raw: bytes) -> Iterator[tuple[str, str]]:
     pieces = raw.split(b"&")
     if len(pieces) > MOST_PARAMETERS:
         raise no("invalid_request", "too many parameters")
+    plain = _plain(raw)
+    if plain is not None:
+        yield from plain
+        return
     for piece in pieces:
         if not piece:
             continue
         name, _, value = piece.partition(b"=")
         yield _decode(name, LONGEST_NAME), _decode(value, LONGEST_VALUE)
+
+
+def _plain(raw: bytes) -> list[tuple[str, str]] | None:
+    """What most programs send: nothing to decode, nothing too long. It is read in one go; the rest piece by piece."""
+    if len(raw) > LONGEST_VALUE or not raw.isascii() or b"%" in raw or b"+" in raw:
+        return None
+    text = raw.decode("ascii")
+    if not text.isprintable():
+        return None
+    parts = [piece.partition("=") for piece in text.split("&") if piece]
+    return [(name, value) for name, _, value in parts] if all(len(part[0]) <= LONGEST_NAME for part in parts) else None
 
 
 def _decode(raw: bytes, longest: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -102,3 +102,22 @@ def test_too_long_for_its_field() -> None:
         Parameters({"state": "x" * 11}).get("state", longest=10)
     with pytest.raises(Refused):
         Parameters({}).require("state")
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["scope", "code", "a", "resource", ""]), st.text("ab=*-_.~/: !", max_size=9)),
+        max_size=5,
+    )
+)
+def test_what_needs_no_decoding_is_read_as_if_it_were_encoded(pairs: list[tuple[str, str]]) -> None:
+    plain = "&".join(f"{name}={value}" for name, value in pairs).encode()
+    encoded = "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs).encode()
+    assert _read_or_refused(plain) == _read_or_refused(encoded)
+
+
+def _read_or_refused(raw: bytes) -> object:
+    try:
+        return from_form([FORM], raw, b"")
+    except Refused as refused:
+        return refused.note
