@@ -36,9 +36,9 @@ def test_one_percent_a_minute_is_found_in_what_ten_minutes_watch(seed: int) -> N
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_three_minutes_find_four_percent_and_call_nothing_else_a_leak(seed: int) -> None:
-    assert grows(series(1.2, 0.04, seed=seed))
-    assert not grows(series(1.2, 0.0, seed=seed))
+def test_three_minutes_find_eight_percent_and_call_no_filling_up_a_leak(seed: int) -> None:
+    assert grows(series(2.4, 0.08, seed=seed))
+    assert not grows(series(2.4, 0.02, seed=seed))
 
 
 def test_a_small_process_may_take_a_megabyte() -> None:

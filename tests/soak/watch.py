@@ -5,8 +5,8 @@ fault, a burst) and it does not move. A series fails when its slope is above 0.8
 has gained is more than its noise. Noise is 3 % of it, and for memory not below 1 MB, which an allocator takes at once.
 A process is watched when it is `WARM` old; the agent's and PostgreSQL's memory when the list of the ended is as long as
 it gets (`LISTED`), Envoy's later still (`ENVOY`): a run of 3 minutes says nothing of Envoy's. In a run of 10 minutes
-more than five and a half are watched, without a kill: a leak of 1 % a minute gains 5.5 %, and fails. In a run of 3
-minutes the gain must be 3 % in what is left of it.
+more than five and a half are watched, without a kill: a leak of 1 % a minute gains 5.5 %, and fails. Shorter runs find
+what grows by 5 % a minute.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ EVERY = 2.0
 WARM = 30.0  # seconds in which a process fills its caches and pools
 SHARE = 0.008  # of the median, a minute
 NOISE = 0.03
+FULL = 5.0  # minutes of readings; in fewer, what fills up (1 to 4 % a minute were seen) cannot be told from what leaks
+SHORT_SHARE = 0.05
+SHORT_NOISE = 0.05
 LISTED = 130.0  # seconds in which the list of the ended fills up: so long each entry stands on it, here
 ENVOY = 300.0  # it is handed a new list twice a second, and keeps what an allocator keeps of the old ones
 MOST = 240  # readings that are compared in pairs
@@ -61,7 +64,8 @@ def judged(what: str, readings: Sequence[tuple[float, float]], floor: float) -> 
     minutes = (readings[-1][0] - readings[0][0]) / 60
     middle = statistics.median(value for _, value in readings)
     by_minute = slope(readings) * 60
-    grows = by_minute > SHARE * middle and by_minute * minutes > max(NOISE * middle, floor)
+    share, noise = (SHARE, NOISE) if minutes >= FULL else (SHORT_SHARE, SHORT_NOISE)
+    grows = by_minute > share * middle and by_minute * minutes > max(noise * middle, floor)
     return Verdict(what, readings[0][1], readings[-1][1], by_minute, minutes, grows)
 
 
