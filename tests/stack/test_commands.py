@@ -88,7 +88,7 @@ def test_running_and_then_stopped(tmp_path: Path) -> None:
 
 def test_status_as_scripts_read_it(stack: Stack) -> None:
     status = run(stack.data, "status")
-    assert set(status) == {"ready", "ready_seconds", "urls", "servers", "others", "supervisor"}
+    assert set(status) == {"ready", "ready_seconds", "urls", "servers", "processes", "others", "supervisor"}
     assert status["ready"] is True
     assert isinstance(status["ready_seconds"], float)
     assert {"app", "id", "files", "inbox", "console"} <= set(status["urls"])
@@ -116,7 +116,13 @@ def test_status_of_nothing(tmp_path: Path) -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {"ready": False, "ready_seconds": None, "urls": {}, "servers": []}
+    assert json.loads(done.stdout) == {
+        "ready": False,
+        "ready_seconds": None,
+        "urls": {},
+        "servers": [],
+        "processes": [],
+    }
 
 
 def test_no_instance_is_a_sentence(tmp_path: Path) -> None:

@@ -291,12 +291,24 @@ async def _settle(process: Process, ports: AuthPorts, settled: asyncio.Event) ->
             return
         await asyncio.sleep(0.02)  # the schema is brought up beside us: ready is a question, nobody announces it
     if answer is None:
-        await settle.clients_alone(at, ports.store, ports.ring)
+        await _clients_alone(process, ports)
     else:
         told = encode(await settle.settle(at, ports.store, ports.ring, ports.passwords))
         with os.fdopen(int(answer), "wb") as out:
             out.write(told)
     settled.set()
+
+
+async def _clients_alone(process: Process, ports: AuthPorts) -> None:
+    """Another node may be putting the same rows right, or the database may go away meanwhile: then once more."""
+    from bartizan.stack import settle
+
+    while not process.stop.is_set():
+        try:
+            return await settle.clients_alone(process.parts.at, ports.store, ports.ring)
+        except Unavailable as away:
+            log.warning("unavailable", what=away.what, path="the clients of the file")
+            await asyncio.sleep(away.retry_after / 10)
 
 
 def _set(event: asyncio.Event) -> Check:

@@ -23,8 +23,8 @@ SEED = int(os.environ.get("BARTIZAN_SEED", "0")) or random.SystemRandom().randra
 
 CHAINS, BROWSERS = 64, 16
 # Where a node dies under load; "" is kill -9 from outside, at whatever it does.
-DEATHS = ("rotations.rotated_many", "coalesce.batch", "rotations.rotated", "answer.sending", "")
-BFF_DEATHS = ("bff.rotated", "rotations.rotated", "")
+DEATHS = ("rotations.rotated_many", "coalesce.batch", "rotations.rotating", "answer.sending", "")
+BFF_DEATHS = ("bff.rotated", "rotations.rotated_many", "")
 
 
 def test_chains_go_on_over_kills(bench: Bench) -> None:
