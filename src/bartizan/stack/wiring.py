@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from bartizan.protocol.refusal import Unavailable
 from bartizan.stack import compile as compiled
 from bartizan.stack import descriptors, parts, workers
 from bartizan.stack.effective import Effective
@@ -305,7 +306,8 @@ async def _clients_alone(process: Process, ports: AuthPorts) -> None:
 
     while not process.stop.is_set():
         try:
-            return await settle.clients_alone(process.parts.at, ports.store, ports.ring)
+            await settle.clients_alone(process.parts.at, ports.store, ports.ring)
+            return
         except Unavailable as away:
             log.warning("unavailable", what=away.what, path="the clients of the file")
             await asyncio.sleep(away.retry_after / 10)

@@ -17,8 +17,11 @@ async function open() {
     return;
   }
   view.who(person.name || person.email || 'You');
-  view.show('gallery');
-  view.gallery(await photos.list(), remove);
+  try {
+    view.gallery(await photos.list(), remove);
+  } finally {
+    view.show('gallery'); // not before: the list would take away what was added while it was on its way
+  }
 }
 
 async function remove(photo, button) {
