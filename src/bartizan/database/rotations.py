@@ -21,6 +21,7 @@ from bartizan.database.families import COLUMNS, LIVING
 from bartizan.database.jobs_port import PostgresJobs
 from bartizan.database.presented import Standing, Verdict, judge
 from bartizan.database.rows import names, read
+from bartizan.database.turns import Turns
 from bartizan.database.within import Opens, Within
 from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
@@ -93,11 +94,16 @@ class PostgresRotations:
     def __init__(self, within: Opens) -> None:
         self._within = within
         self._shared: Coalescer[Asked, Rotation | None] = Coalescer(self._rotate_many)
+        self._turns = Turns()
 
     async def rotate(
         self, family_id: UUID, generation: int, client_id: str, *, key_id: str, idle_seconds: int
     ) -> Rotation:
         asked = Asked(family_id, generation, client_id, key_id, idle_seconds)
+        async with self._turns.of(family_id):
+            return await self._in_turn(asked)
+
+    async def _in_turn(self, asked: Asked) -> Rotation:
         # failpoint: rotations.rotating
         rotation = await self._shared.ask(asked)
         for _ in range(3):

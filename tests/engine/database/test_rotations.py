@@ -364,3 +364,17 @@ def test_a_locked_person_and_a_deleted_client_lose_all_access(database_url: str)
             assert (await present(store, family, 1)).outcome is Outcome.ENDED
 
     within(database_url, work)
+
+
+def test_a_successor_that_is_used_at_once_makes_no_thieves_of_those_who_asked_before(database_url: str) -> None:
+    """Ten tabs present one generation; the first to be answered presents the next while nine wait to be judged."""
+
+    async def work(store: PostgresStore) -> None:
+        for _ in range(15):
+            family = await started(store, bff=True)
+            tabs = [asyncio.create_task(present(store, family, 1)) for _ in range(10)]
+            await asyncio.wait(tabs, return_when=asyncio.FIRST_COMPLETED)
+            answers = await asyncio.gather(*tabs, *(present(store, family, 2) for _ in range(4)))
+            assert {answer.outcome for answer in answers} <= {Outcome.ROTATED, Outcome.GRACE}
+
+    within(database_url, work)
