@@ -138,7 +138,7 @@ class PostgresRotations:
         return None if row is None else _rotated(row)
 
     async def _rotate_many(self, asked: Sequence[Asked]) -> list[Rotation | None]:
-        """Each family once: a twin finds its answer in the row, as grace, right after."""
+        """Each family once, as twins come one after the other (`turns.py`); a second would be told grace."""
         if len(asked) == 1:
             return [await self._rotate(asked[0])]
         first = {one.family_id: one for one in reversed(asked)}
