@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from bartizan.model.health import Health
-from bartizan.model.limit import Limits, ReplayMemory
+from bartizan.model.limit import Limits
 from bartizan.model.meter import Meter
 from bartizan.model.store import Store
 from bartizan.protocol.secrets import KeyRing
@@ -35,7 +35,6 @@ class Passwords(Protocol):
 class AuthPorts(Struct, frozen=True, kw_only=True):
     store: Store
     limits: Limits
-    replay: ReplayMemory
     ring: KeyRing
     meter: Meter
     health: Health

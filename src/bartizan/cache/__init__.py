@@ -1,1 +1,1 @@
-"""Server 6: Valkey: limits, replay memory, short-lived state."""
+"""Server 6: Valkey: limits."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from limits.errors import StorageError
-from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.asyncio import BlockingConnectionPool
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
 from valkey.exceptions import ConnectionError as LostConnection
@@ -32,10 +32,6 @@ def pool(settings: CacheSettings) -> Any:
         retry=Retry(NoBackoff(), 1, supported_errors=(LostConnection,)),
         retry_on_error=[LostConnection],
     )
-
-
-def client(pool: Any) -> Any:
-    return Valkey(connection_pool=pool)
 
 
 class Line:

@@ -1,4 +1,4 @@
-"""Limits, replay memory and short-lived state: what the cache counts. Keys are hashed before they leave us."""
+"""Limits: what the cache counts. Keys are hashed before they leave us."""
 
 from __future__ import annotations
 
@@ -25,9 +25,3 @@ class Limits(Protocol):
         ...
 
     async def clear(self, what: str, who: str) -> None: ...
-
-
-class ReplayMemory(Protocol):
-    async def first_time(self, kind: str, value: str, *, issued_at: int, ttl_seconds: int) -> bool:
-        """True once. After a loss of the memory values issued (Unix seconds) before its start are refused (False)."""
-        ...

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from bartizan.cache import memory
 from bartizan.cache.memory import Cache
 from bartizan.cache.settings import CacheSettings
 from bartizan.database.settings import DatabaseSettings
@@ -55,7 +54,7 @@ async def _parts(at: Effective, ring: KeyRing, database: DatabaseSettings, cache
         ring=ring,
         meter=PrometheusMeter(),
         store=store,
-        cache=await memory.connect(CacheSettings(url=cache_url), ring),
+        cache=Cache(CacheSettings(url=cache_url), ring),
         clock=store.clock,
         chance=os.urandom,
     )

@@ -198,7 +198,6 @@ def auth_ports(handed: Parts) -> AuthPorts:
     return AuthPorts(
         store=handed.store,
         limits=handed.cache.limits,
-        replay=handed.cache.replay,
         ring=handed.ring,
         meter=handed.meter,
         health=HealthClient(handed.at.socket("monitoring.sock")),

@@ -21,19 +21,18 @@ from tests.fixtures.records import (
 )
 
 from bartizan.cache.limits import ValkeyLimits
-from bartizan.cache.replay import ValkeyReplayMemory
 from bartizan.database.store import PostgresStore
 from bartizan.model.clients import AuthMethod, Kind, Mode
 from bartizan.model.keys import StoredKey
-from bartizan.model.limit import Limits, ReplayMemory
+from bartizan.model.limit import Limits
 from bartizan.model.store import Store
 
 pytestmark = pytest.mark.engine
 
 
-def kept_promises(store: PostgresStore, limits: ValkeyLimits, replay: ValkeyReplayMemory) -> None:
+def kept_promises(store: PostgresStore, limits: ValkeyLimits) -> None:
     """For mypy: each is what the model's Protocol asks for."""
-    promised: tuple[Store, Limits, ReplayMemory] = (store, limits, replay)
+    promised: tuple[Store, Limits] = (store, limits)
     assert promised
 
 

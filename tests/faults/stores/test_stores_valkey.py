@@ -168,55 +168,6 @@ def test_an_emptied_valkey_opens_nothing(shared_nodes_site: Site, node: Node, lo
     assert [answer.status for answer in tries_within(node, one, 2 * LATEST)] == HOLDS
 
 
-_REPLAY = """
-import asyncio, sys, time
-from bartizan.cache.memory import connect
-from bartizan.cache.settings import CacheSettings
-from bartizan.protocol.refusal import Unavailable
-from tests.fixtures.records import RING
-
-async def ask():
-    cache = await connect(CacheSettings(url=sys.argv[1]), RING)
-    if sys.argv[4] == "lost":
-        await cache._client.flushall()
-    try:
-        return await cache.replay.first_time("jti", sys.argv[2], issued_at=int(sys.argv[3]), ttl_seconds=60)
-    except Unavailable:
-        return "unavailable"
-    finally:
-        await cache.close()
-
-print(asyncio.run(ask()))
-"""
-
-
-def check_replay(site: Site, mutant: Mutant = ()) -> None:
-    """No server uses the memory yet (it waits for proofs); its promise is held all the same."""
-    proof, now = os.urandom(8).hex(), str(int(time.time()) + 10)
-
-    def ask(value: str, issued_at: str, lost: str = "") -> str:
-        return held.program(_REPLAY, site.valkey.url, value, issued_at, lost, mutant=mutant)
-
-    with cli(site) as asked:
-        asked.flushall()
-    assert ask(proof, now) == "True"
-    assert ask(proof, now) == "False", "I2: a proof twice"
-    used_before_the_loss = str(int(time.time()) - 30)
-    assert ask(proof, used_before_the_loss, "lost") == "False", "I3: issued before the memory began"
-
-
-def test_an_emptied_replay_memory_takes_no_replay(shared_nodes_site: Site) -> None:
-    check_replay(shared_nodes_site)
-
-
-@pytest.mark.parametrize("fault", AWAY)
-def test_a_replay_memory_that_is_away_says_yes_to_nothing(shared_nodes_site: Site, fault: str) -> None:
-    site = shared_nodes_site
-    with AWAY[fault](site):
-        soon = str(int(time.time()) + 10)
-        assert held.program(_REPLAY, site.valkey.url, os.urandom(8).hex(), soon, "") == "unavailable"
-
-
 class SlowRoad:
     """A way to Valkey on which each piece takes a while."""
 
@@ -320,9 +271,3 @@ def test_without_the_protection_the_check_fails(shared_nodes_site: Site, name: s
             check(shared_nodes_site, weak)
     finally:
         weak.kill()
-
-
-def test_a_replay_memory_without_its_beginning_fails_the_check(shared_nodes_site: Site) -> None:
-    change = held.mutant("bartizan.cache.replay", "tonumber(ARGV[1]) - tonumber(ARGV[3]) < tonumber(began)", "false")
-    with pytest.raises(AssertionError, match="I3"):
-        check_replay(shared_nodes_site, change)

@@ -397,11 +397,6 @@ class FakeLimits:
         return None
 
 
-class FakeReplay:
-    async def first_time(self, kind: str, value: str, *, issued_at: int, ttl_seconds: int) -> bool:
-        return True
-
-
 class FakeMeter:
     def count(self, name: str, /, amount: float = 1, **labels: str) -> None:
         return None

@@ -18,7 +18,6 @@ from tests.unit.auth.fakes import (
     FakeLimits,
     FakeMeter,
     FakePasswords,
-    FakeReplay,
     FakeStore,
     Tables,
 )
@@ -120,7 +119,6 @@ def ports(store: Store, clock: Clock, chance: Chance) -> AuthPorts:
     return AuthPorts(
         store=store,
         limits=FakeLimits(),
-        replay=FakeReplay(),
         ring=RING,
         meter=FakeMeter(),
         health=FakeHealth(),
