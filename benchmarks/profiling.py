@@ -28,7 +28,7 @@ class Profiler:
         out = self._directory / f"{self._stem}-{self._name}.collapsed"
         program = Path(sys.executable).with_name("py-spy")
         if not program.exists():
-            raise RuntimeError("py-spy is not installed: put it into the virtual environment with pip")
+            raise RuntimeError("--profile needs py-spy, which the dev extra brings: install requirements/dev.lock")
         self._running = subprocess.Popen(
             [
                 str(program), "record", "--pid", str(pids[0]), "--format", "raw", "--rate", str(_RATE),
