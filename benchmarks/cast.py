@@ -12,10 +12,11 @@ from bartizan.protocol.oauth import refresh
 from bartizan.protocol.secrets import Ring, to_base64url
 
 _BORN_MS = 1_767_225_600_000  # 1 January 2026; one a millisecond after that
-_USER, _SESSION, _FAMILY, _BROWSER = 1, 2, 3, 4
+USER, SESSION, FAMILY, _BROWSER = 1, 2, 3, 4
 
 APP = "bench-app"  # the BFF's own client, which the file names
 BROWSERS = 400  # families of the BFF's, each on the session of the family of the same number
+MOST_SESSIONS = 200_000  # where there are more families, several hang on one, as when a person uses many apps
 API = ("photos.read",)
 OPENID = ("openid", "profile", "email", "photos.read")
 REDIRECT = "http://127.0.0.1:9/callback"
@@ -23,7 +24,8 @@ PASSWORD = "seven brown herons wade"  # of every seeded person: a hash for each 
 
 
 class Cast(Struct, frozen=True, kw_only=True):
-    """Family n hangs on session n of person n mod users, at one of the clients; odd ones were granted `openid`."""
+    """Family n hangs on session n (mod sessions), whose person is n mod users, at one of the clients; odd ones were
+    granted `openid`."""
 
     users: int
     clients: int
@@ -31,13 +33,13 @@ class Cast(Struct, frozen=True, kw_only=True):
     seed: bytes
 
     def user_id(self, number: int) -> UUID:
-        return _id(_USER, number)
+        return _id(USER, number)
 
     def session_id(self, number: int) -> UUID:
-        return _id(_SESSION, number)
+        return _id(SESSION, number)
 
     def family_id(self, number: int) -> UUID:
-        return _id(_FAMILY, number)
+        return _id(FAMILY, number)
 
     def browser_id(self, number: int) -> UUID:
         """The BFF's family n: on session n too, as when a person opens an app of ours beside another one."""
@@ -47,18 +49,25 @@ class Cast(Struct, frozen=True, kw_only=True):
     def browsers(self) -> int:
         return min(BROWSERS, self.families)
 
+    @property
+    def sessions(self) -> int:
+        return min(self.families, MOST_SESSIONS)
+
+    def session_of(self, family: int) -> int:
+        return family % self.sessions
+
     def csrf(self, number: int) -> str:
         return self._secret("csrf", number)[:22]
 
     def user_of(self, family: int) -> int:
-        return family % self.users
+        return self.session_of(family) % self.users
 
     def client_of(self, family: int) -> int:
         """Spread, but not in the order of the people: 7919 is prime to every round number."""
         return family * 7919 % self.clients
 
     def is_old(self, session: int) -> bool:
-        return session < self.families // 2
+        return session < self.sessions // 2
 
     def client_id(self, number: int) -> str:
         return f"bench-{number:05d}"
@@ -91,6 +100,14 @@ class Deck:
         self._held: set[int] = set()
         self._browsers = list(range(cast.browsers))
         dice.shuffle(self._browsers)
+
+    @property
+    def key_id(self) -> str:
+        return self._ring.newest[0]
+
+    def over(self, cast: Cast) -> Deck:
+        """Another one, of families that nobody has rotated."""
+        return Deck(cast, self._ring, self._epoch, self._dice)
 
     def draw(self, *, openid: bool = False) -> int:
         """One that nobody else holds."""
@@ -131,3 +148,8 @@ class Deck:
 def _id(kind: int, number: int) -> UUID:
     """RFC 9562 §5.7 in shape: time first, so that inserts go to the end of an index as the product's do."""
     return UUID(int=(_BORN_MS + number) << 80 | 7 << 76 | kind << 64 | 2 << 62 | number)
+
+
+def sql_id(kind: int, number: str) -> str:
+    """The same by PostgreSQL; `number`: an expression."""
+    return f"(lpad(to_hex({_BORN_MS} + {number}), 12, '0') || '7{kind:03x}8' || lpad(to_hex({number}), 15, '0'))::uuid"

@@ -35,6 +35,20 @@ class Load(Struct, frozen=True, kw_only=True):
         return percentile(self.latencies, share) / 1e6
 
 
+def together(loads: Sequence[Load]) -> Load:
+    """Several windows as one."""
+    seconds = sum(load.seconds for load in loads)
+    statuses = sorted({status for load in loads for status in load.counted})
+    return Load(
+        units=sum(load.units for load in loads),
+        bad=sum(load.bad for load in loads),
+        seconds=seconds,
+        latencies=sorted(latency for load in loads for latency in load.latencies),
+        own_cpu=sum(load.own_cpu * load.seconds for load in loads) / seconds if seconds else 0.0,
+        counted={status: sum(load.counted.get(status, 0) for load in loads) for status in statuses},
+    )
+
+
 class Cost(Struct, frozen=True):
     """CPU of the window by process tree, in seconds."""
 
@@ -45,6 +59,9 @@ class Cost(Struct, frozen=True):
     @property
     def all(self) -> float:
         return self.server + self.database + self.gateway
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.server + other.server, self.database + other.database, self.gateway + other.gateway)
 
 
 class Row(Struct, kw_only=True):

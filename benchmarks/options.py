@@ -19,6 +19,7 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int = 1
     runs: int = 1
     endings: int = 20  # of sessions, whose refusals are timed
+    many: int = 10_000_000  # families of the row that says so
     growth: int = 256  # families of the row of that name
     idle: float = 20.0  # seconds that nobody comes
     seed: int = 0
@@ -47,7 +48,7 @@ def parse(words: Sequence[str], known: Sequence[str], on_wish: Sequence[str] = (
     given = vars(found) | {"rows": tuple(name for name in known if name in (found.rows or set(known) - set(on_wish)))}
     if given["seconds"] <= 0 or given["warm_up"] < 0:
         parser.error("a window needs time")
-    for name in ("connections", "families", "users", "clients", "workers", "runs", "endings", "growth"):
+    for name in ("connections", "families", "users", "clients", "workers", "runs", "endings", "growth", "many"):
         if given[name] < 1:
             parser.error(f"--{name} must be at least 1")
     if given["families"] < 4 * given["connections"]:
@@ -59,11 +60,12 @@ _NUMBERS = {
     "seconds": "length of a row's window",
     "warm_up": "before it",
     "connections": "at once",
-    "families": "refresh families, each with a session of its own (10,000,000 takes minutes)",
+    "families": "refresh families; over 200,000 several share a session (10,000,000 takes three minutes)",
     "users": "people",
     "clients": "OAuth clients",
     "workers": "processes of the auth server",
     "runs": "of the whole pass, each with the product started anew",
+    "many": "families that refresh_many compares with --families",
     "endings": "sessions ended and timed",
     "growth": "families that the growth row rotates 50 times each",
     "idle": "seconds that the idle row waits",

@@ -13,10 +13,11 @@ from typing import Any
 
 import asyncpg
 
-from bartizan.database.place import forget
+from bartizan.database.engine import ROLE
+from bartizan.database.place import forget, place
 from bartizan.protocol.secrets import KeyRing
 from bartizan.stack import compile as compiled
-from bartizan.stack import effective
+from bartizan.stack import effective, engines
 from bartizan.stack.effective import Effective
 from bartizan.stack.home import Home
 from bartizan.stack.supervisor import ask
@@ -109,6 +110,15 @@ class Site:
     def forget(self) -> None:
         """What root's engines keep outside of the data directory goes too."""
         forget(self.data)
+
+    def let_checkpoint(self) -> None:
+        """While it is stopped: its own role may ask for a checkpoint from then on. No setting changes."""
+        at = self.at()
+        sockets = Path(at.sockets)
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        needed = engines.needed(embedded_database=True, embedded_cache=False, gateway=False)
+        cluster = engines.postgres(at, place(self.data, sockets, needed))
+        cluster.single_user(f"GRANT pg_checkpoint TO {ROLE};\n")
 
     @property
     def supervisor(self) -> int:

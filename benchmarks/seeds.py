@@ -1,4 +1,7 @@
-"""Honest data by COPY: people, clients, sessions and families, as many as asked for, then VACUUM ANALYZE."""
+"""Honest data by COPY: people, clients, sessions and families, as many as asked for, then VACUUM ANALYZE.
+
+Families, of which there may be ten million, are made by PostgreSQL itself (`bulk`); a test holds them against `Cast`.
+"""
 
 from __future__ import annotations
 
@@ -10,24 +13,31 @@ from typing import Any
 from argon2 import PasswordHasher
 
 from bartizan.protocol.secrets import fingerprint
-from benchmarks import cast
-from benchmarks.cast import Cast
+from benchmarks import bulk, cast
+from benchmarks.cast import FAMILY, SESSION, USER, Cast, sql_id
 
 _NULL = r"\N"
+_IDLE, _ABSOLUTE = timedelta(days=14), timedelta(days=90)
 _LINES = 5_000  # of one piece
 
 
-async def plant(connection: Any, members: Cast, *, audience: str, key_id: str) -> None:
-    """On a database that no benchmark has filled before."""
+async def plant(connection: Any, beside: Any, members: Cast, *, audience: str, key_id: str) -> None:
+    """On a database that no benchmark has filled before, by two sessions."""
     now = datetime.now(UTC)
     await _copy(connection, "users", ("id", "name", "created_at"), _users(members, now))
     await _copy(connection, "identifiers", ("key", "user_id", "email", "verified"), _identifiers(members))
     await _copy(connection, "credentials", ("user_id", "password", "changed_at"), _credentials(members, now))
     await _copy(connection, "clients", _CLIENT, _clients(members, audience, now))
-    await _copy(connection, "sessions", _SESSION, _sessions(members, now))
-    await _copy(connection, "families", _FAMILY, _families(members, audience, key_id, now))
+    await plant_sessions(connection, members, range(members.sessions), now)
+    await bulk.build(beside, connection, "families", "families_made", families(members, audience, key_id, now))
+    await bulk.exchange(connection, "families", "families_made", "families_empty")
+    await connection.execute("DROP TABLE families_empty")
     await _copy(connection, "families", _FAMILY, _browsers(members, audience, key_id, now))
     await connection.execute("VACUUM (ANALYZE)")
+
+
+async def plant_sessions(connection: Any, members: Cast, numbers: range, now: datetime) -> None:
+    await _copy(connection, "sessions", _SESSION, _sessions(members, numbers, now))
 
 
 async def _copy(connection: Any, table: str, columns: tuple[str, ...], lines: Iterator[str]) -> None:
@@ -82,13 +92,13 @@ _SESSION = (
 )  # fmt: skip
 
 
-def _sessions(members: Cast, now: datetime) -> Iterator[str]:
+def _sessions(members: Cast, numbers: range, now: datetime) -> Iterator[str]:
     """The first half of them began two days ago, so that an operator can end these and not the others."""
     rest = f"\t{now}\t{now}\t{now + timedelta(days=90)}\tFirefox on Linux\t198.18.0.0/24\n"
     old, young = f"\t{now - timedelta(days=2)}{rest}", f"\t{now}{rest}"
-    for number in range(members.families):
+    for number in numbers:
         tail = old if members.is_old(number) else young
-        user = members.user_id(members.user_of(number)).hex
+        user = members.user_id(number % members.users).hex
         secret = _bytes(fingerprint(members.session_secret(number)))
         yield f"{members.session_id(number).hex}\t{user}\t{secret}{tail}"
 
@@ -99,29 +109,37 @@ _FAMILY = (
 )  # fmt: skip
 
 
-def _families(members: Cast, audience: str, key_id: str, now: datetime) -> Iterator[str]:
-    tail = f"\t{_NULL}\tf" + _family_tail(key_id, now)
-    for number in range(members.families):
-        user, session = members.user_id(members.user_of(number)).hex, members.session_id(number).hex
-        client, scopes = members.client_id(members.client_of(number)), ",".join(members.scopes(number))
-        yield (f"{members.family_id(number).hex}\t{user}\t{client}\t{session}\t{{{scopes}}}\t{{{audience}}}{tail}")
+_MADE = f"""
+    SELECT {sql_id(FAMILY, "n")}, {sql_id(USER, "(n % $2 % $3)")}, 'bench-' || lpad((n * 7919 % $4)::text, 5, '0'),
+        {sql_id(SESSION, "(n % $2)")}, CASE n % 2 WHEN 1 THEN $5::text[] ELSE $6::text[] END, ARRAY[$7::text],
+        NULL::text, false, NULL::text, $8::timestamptz, 1, $9::text, $8::timestamptz, $8::timestamptz,
+        $8::timestamptz + interval '{_IDLE.days} days', $8::timestamptz + interval '{_ABSOLUTE.days} days'
+    FROM generate_series(0, $1::bigint - 1) AS n
+"""
+
+
+def families(members: Cast, audience: str, key_id: str, now: datetime) -> bulk.Rows:
+    """Of the first generation, with the product's own times."""
+    if members.clients > 100_000:
+        raise ValueError("a client's name has five digits here")
+    given = (
+        members.families, members.sessions, members.users, members.clients, list(cast.OPENID), list(cast.API),
+        audience, now, key_id,
+    )  # fmt: skip
+    return bulk.Rows(columns=_FAMILY, query=_MADE, parameters=given)
 
 
 def _browsers(members: Cast, audience: str, key_id: str, now: datetime) -> Iterator[str]:
     """The BFF's: cookie tokens, with a CSRF value."""
-    tail, scopes = "\tt" + _family_tail(key_id, now), ",".join(cast.OPENID)
+    times = f"{now}\t{now}\t{now + _IDLE}\t{now + _ABSOLUTE}"
+    tail = f"\tt\t{_NULL}\t{now}\t1\t{key_id}\t{times}\n"
+    scopes = ",".join(cast.OPENID)
     for number in range(members.browsers):
         user, session = members.user_id(members.user_of(number)).hex, members.session_id(number).hex
         yield (
             f"{members.browser_id(number).hex}\t{user}\t{cast.APP}\t{session}\t{{{scopes}}}\t{{{audience}}}"
             f"\t{members.csrf(number)}{tail}"
         )
-
-
-def _family_tail(key_id: str, now: datetime) -> str:
-    """From `nonce` on: of the first generation, with the product's own times."""
-    times = f"{now}\t{now}\t{now + timedelta(days=14)}\t{now + timedelta(days=90)}"
-    return f"\t{_NULL}\t{now}\t1\t{key_id}\t{times}\n"
 
 
 def _bytes(value: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 import secrets
 import tempfile
@@ -30,8 +31,9 @@ _CALLERS = 2**17  # addresses of 198.18.0.0/15, which RFC 2544 keeps for benchma
 class Stage:
     """Built by `set_up` alone."""
 
-    def __init__(self, options: Options, site: Site, members: Cast, deck: Deck, directory: Path) -> None:
+    def __init__(self, options: Options, site: Site, members: Cast, deck: Deck, directory: Path, upstream: str) -> None:
         self.options = options
+        self.upstream = upstream
         self.site = site
         self.cast = members
         self.deck = deck
@@ -40,7 +42,8 @@ class Stage:
         self.at = site.at()
         self.settings: AuthSettings = compiled.auth(self.at)
         self.profiler: Profiler | None = None
-        self._floor: FloorProcess | None = None
+        self._floors: dict[int, FloorProcess] = {}
+        self._twin: Stage | None = None
 
     @property
     def auth_door(self) -> Path:
@@ -51,17 +54,42 @@ class Stage:
         """One a worker: the gateway would deal out the connections, here the generator does."""
         return workers.sockets(self.at, "auth")
 
-    def floor(self) -> FloorProcess:
+    def floor(self, number: int = 1) -> FloorProcess:
         """Started when the first row wants it."""
-        if self._floor is None:
-            self._floor = floors(self.directory, self.site.database_url())
-        return self._floor
+        if number not in self._floors:
+            self._floors[number] = floors(self.directory, self.site.database_url(), number)
+        return self._floors[number]
+
+    def twin(self, made: Callable[[Stage], Stage]) -> Stage:
+        """A second product, started when the first row wants it; it ends with this one."""
+        if self._twin is None:
+            self._twin = made(self)
+        return self._twin
+
+    def on(self, members: Cast, deck: Deck) -> Stage:
+        """The same processes, with other families in their table."""
+        found = copy.copy(self)
+        found.cast, found.deck = members, deck
+        return found
+
+    def start_anew(self, between: Callable[[], None]) -> None:
+        """`between`: what is done to the data while nothing runs."""
+        self._stop_floors()
+        self.site.stop()
+        between()
+        self.site.start()
 
     def stop(self) -> None:
-        if self._floor is not None:
-            self._floor.stop()
+        if self._twin is not None:
+            self._twin.stop()
+        self._stop_floors()
         self.site.stop()
         self.site.forget()
+
+    def _stop_floors(self) -> None:
+        for one in self._floors.values():
+            one.stop()
+        self._floors.clear()
 
     def headers(self, origin: str) -> dict[str, str]:
         """As a request looks that has come through the gateway, from one of many addresses."""
@@ -165,20 +193,23 @@ async def set_up(options: Options, directory: Path, upstream: str) -> tuple[Stag
             users=options.users, clients=options.clients, families=options.families, seed=secrets.token_bytes(32)
         )
         connection: Any = await site.connect()
+        beside: Any = await site.connect()
         try:
             settings = await probe.settings(connection)
-            await seeds.plant(connection, members, audience=compiled.auth(at).app_origin, key_id=ring.newest[0])
+            audience = compiled.auth(at).app_origin
+            await seeds.plant(connection, beside, members, audience=audience, key_id=ring.newest[0])
             epoch = await connection.fetchval("SELECT epoch FROM meta")
             commits = await probe.commits_per_second(connection)
         finally:
             await connection.close()
+            await beside.close()
         deck = Deck(members, ring, epoch, random.Random(options.seed))
         found: dict[str, object] = {
             "settings": settings,
             "durable_commits_per_second": round(commits),
             "first_start_seconds": round(first_start, 2),
         }
-        return Stage(options, site, members, deck, directory), found
+        return Stage(options, site, members, deck, directory, upstream), found
     except BaseException:
         site.stop()
         site.forget()

@@ -52,8 +52,8 @@ class FloorProcess:
             self._process.wait()
 
 
-def floors(directory: Path, database_url: str) -> FloorProcess:
-    return FloorProcess("benchmarks.floor", directory / "floor.sock", {"BENCH_DATABASE_URL": database_url})
+def floors(directory: Path, database_url: str, number: int = 1) -> FloorProcess:
+    return FloorProcess("benchmarks.floor", directory / f"floor-{number}.sock", {"BENCH_DATABASE_URL": database_url})
 
 
 def upstream(port: int) -> FloorProcess:

@@ -21,7 +21,7 @@ class Flow:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.fresh = True
-        number = stage.dice.randrange(stage.cast.families)
+        number = stage.dice.randrange(stage.cast.sessions)
         client = stage.dice.randrange(stage.cast.clients)
         self._name = stage.cast.client_id(client)
         cookie = f"{stage.settings.cookies.sso}={stage.cast.session_secret(number)}"
@@ -67,7 +67,7 @@ class FloorFlow:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self.fresh = True
-        self._cookie = stage.cast.session_secret(stage.dice.randrange(stage.cast.families)).encode()
+        self._cookie = stage.cast.session_secret(stage.dice.randrange(stage.cast.sessions)).encode()
         self._verifier = b""
 
     def begin(self) -> bytes:

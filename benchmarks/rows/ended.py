@@ -77,7 +77,7 @@ def signed_in(stage: Stage, resource: Resource, family: int) -> Trial:
 def _ended(stage: Stage, resource: Resource, trial: Trial, pause: float) -> dict[str, float]:
     """Seconds until each has refused it, since the sign-out was answered."""
     time.sleep(pause)
-    _sign_out(stage, trial.family)
+    _sign_out(stage, stage.cast.session_of(trial.family))
     begun = time.monotonic()
     open_doors, lags = doors(stage, resource, trial), {}
     while open_doors and time.monotonic() - begun < _GIVE_UP:

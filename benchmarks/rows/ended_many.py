@@ -29,7 +29,7 @@ class _Operator:
 
     def __init__(self, stage: Stage, one: int) -> None:
         self._stage = stage
-        self._session = stage.cast.session_id(one)
+        self._session = stage.cast.session_id(stage.cast.session_of(one))
         self.at = 0.0
         self.said: dict[str, Any] = {}
         self._running = Thread(target=self._run)
@@ -102,7 +102,7 @@ def _watched(stage: Stage, resource: Resource) -> tuple[list[Trial], list[Trial]
     found: dict[bool, list[Trial]] = {True: [], False: []}
     while min(len(trials) for trials in found.values()) < WATCHED:
         family = stage.deck.draw()
-        trials = found[stage.cast.is_old(family)]
+        trials = found[stage.cast.is_old(stage.cast.session_of(family))]
         if len(trials) < WATCHED:
             trials.append(signed_in(stage, resource, family))
     return found[True], found[False]

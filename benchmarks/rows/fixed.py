@@ -28,8 +28,12 @@ class Same:
 def client_credentials(stage: Stage) -> Result:
     result = stage.product("client_credentials", client_credentials_walkers(stage, stage.options.connections), 0.20)
     if stage.options.floor:
-        stage.beside_floor(result, _floor(stage, "POST", "/client_credentials", b"client"))
+        stage.beside_floor(result, client_credentials_floor(stage))
     return result
+
+
+def client_credentials_floor(stage: Stage) -> list[Same]:
+    return _floor(stage, "POST", "/client_credentials", b"client")
 
 
 def client_credentials_walkers(stage: Stage, count: int) -> list[Same]:
@@ -40,18 +44,23 @@ def client_credentials_walkers(stage: Stage, count: int) -> list[Same]:
 
 
 def introspection(stage: Stage) -> Result:
+    result = stage.product("introspection", introspection_walkers(stage, stage.options.connections), 0.25)
+    return stage.beside_floor(result, introspection_floor(stage)) if stage.options.floor else result
+
+
+def introspection_walkers(stage: Stage, count: int) -> list[Same]:
     """Of a person's living access token, by the client that holds it. `active` is looked for in every body."""
     walkers = []
-    for _ in range(stage.options.connections):
+    for _ in range(count):
         family, token = access_token(stage, openid=False)
         client = stage.cast.client_of(family)
         sent = request("POST", "/introspect", as_client(stage, client), form({"token": token.decode()}))
         walkers.append(Same(sent, b'"active":true'))
-    result = stage.product("introspection", walkers, 0.25)
-    if stage.options.floor:
-        token = _floor_token(stage)
-        stage.beside_floor(result, _floor(stage, "POST", "/introspection", token, holds=b'"active":true'))
-    return result
+    return walkers
+
+
+def introspection_floor(stage: Stage) -> list[Same]:
+    return _floor(stage, "POST", "/introspection", _floor_token(stage), holds=b'"active":true')
 
 
 def userinfo(stage: Stage) -> Result:

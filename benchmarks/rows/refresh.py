@@ -61,9 +61,10 @@ class Chain:
 class FloorChain:
     fresh = True
 
-    def __init__(self, stage: Stage, path: str) -> None:
+    def __init__(self, stage: Stage, path: str, *, scattered: bool = False) -> None:
         self._stage = stage
         self._path = path
+        self._scattered = scattered
         self.family = -1
 
     def begin(self) -> bytes:
@@ -76,6 +77,9 @@ class FloorChain:
         if token is None:
             return None
         self._stage.deck.rotated(self.family)
+        if self._scattered:
+            self._stage.deck.put_back(self.family)
+            return self.begin()
         return self._made(token)
 
     def _made(self, token: bytes) -> bytes:

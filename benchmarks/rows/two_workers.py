@@ -1,0 +1,214 @@
+"""Issue 4: two auth workers may cost at most a tenth more CPU a request than one.
+
+Two copies of the product on like data, one with a worker and one with two, take turns of some seconds: once as fast as
+they can, once at one and the same rate, half of what one worker can. At the limit two workers also keep both halves of
+a core busy, which makes each slower; at an equal rate only what the second one costs is left. Floors beside both: the
+same program once and twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import reduce
+from operator import add
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from benchmarks.figures import Cost, Load, Result, result_of, together
+from benchmarks.generator import Address, Group, Walker
+from benchmarks.rows.code_flow import FloorFlow, Flow
+from benchmarks.rows.fixed import (
+    client_credentials_floor,
+    client_credentials_walkers,
+    introspection_floor,
+    introspection_walkers,
+)
+from benchmarks.rows.refresh import Chain, FloorChain
+from benchmarks.stage import Stage, set_up
+from benchmarks.wire import Answer
+
+BAR = 1.10
+TURNS = (1, 2, 2, 1)  # what drifts, as the load of others does, meets both
+_SHARE = 0.5  # of what one worker can
+
+Errands = Callable[[Stage], Sequence[Walker]]
+
+
+class Paced:
+    """The same errand, begun at set times: when the server lags behind, it catches up."""
+
+    def __init__(self, errand: Walker, interval: float, first: float, clock: Callable[[], float]) -> None:
+        self._errand = errand
+        self._interval = interval
+        self._first = first
+        self._clock = clock
+        self._due: float | None = None
+        self.pause = 0.0
+        self.fresh = True
+
+    def begin(self) -> bytes:
+        self.fresh = True
+        return self._errand.begin()
+
+    def next_request(self, answer: Answer) -> bytes | None:
+        request = self._errand.next_request(answer)
+        self.fresh = self._errand.fresh
+        self.pause = self._until_due() if self.fresh else 0.0
+        return request
+
+    def _until_due(self) -> float:
+        now = self._clock()
+        self._due = now + self._first if self._due is None else self._due + self._interval
+        return max(0.0, self._due - now)
+
+
+class Side(Struct):
+    """A program with so many processes: where it answers, whose clocks are read, and what was seen."""
+
+    stage: Stage
+    addresses: tuple[Address, ...]
+    servers: list[int]
+    errands: Errands
+    loads: list[Load] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
+
+    def turn(self, name: str, rate: float | None) -> None:
+        options, dice = self.stage.options, self.stage.dice
+        walkers = self.errands(self.stage)
+        if rate is not None:
+            interval = options.connections / rate
+            walkers = [Paced(one, interval, dice.random() * interval, time.monotonic) for one in walkers]
+        (load,), cost = self.stage.load(name, [Group(self.addresses, walkers)], servers=self.servers)
+        self.loads.append(load)
+        self.costs.append(cost)
+
+    @property
+    def load(self) -> Load:
+        return together(self.loads)
+
+    @property
+    def cost(self) -> Cost:
+        return reduce(add, self.costs)
+
+    @property
+    def cpu_ms(self) -> float:
+        return self.cost.all * 1000 / max(self.load.units, 1)
+
+    def told(self) -> dict[str, object]:
+        units = max(self.load.units, 1)
+        return {
+            "rps": round(self.load.rps, 1),
+            "cpu_ms": round(self.cpu_ms, 4),
+            "cpu_server_ms": round(self.cost.server * 1000 / units, 4),
+            "cpu_database_ms": round(self.cost.database * 1000 / units, 4),
+            "p50_ms": round(self.load.ms(0.5), 3),
+            "turns_cpu_ms": [
+                round(cost.all * 1000 / max(load.units, 1), 4)
+                for load, cost in zip(self.loads, self.costs, strict=True)
+            ],
+        }
+
+
+class Pair(Struct):
+    """One and two of a program."""
+
+    one: Side
+    two: Side
+
+    @property
+    def ratio(self) -> float:
+        return self.two.cpu_ms / self.one.cpu_ms if self.one.cpu_ms else 0.0
+
+    @property
+    def bad(self) -> int:
+        return self.one.load.bad + self.two.load.bad
+
+    def run(self, name: str, rate: float | None) -> Pair:
+        for number in TURNS:
+            (self.one if number == 1 else self.two).turn(name, rate)
+        return self
+
+    def told(self) -> dict[str, object]:
+        return {"ratio": round(self.ratio, 4), "one": self.one.told(), "two": self.two.told()}
+
+
+def refresh(stage: Stage) -> Result:
+    def floor(on: Stage) -> list[FloorChain]:
+        return [FloorChain(on, "/refresh_coalesced") for _ in range(on.options.connections)]
+
+    return _row(stage, "two_workers_refresh", lambda on: [Chain(on) for _ in range(on.options.connections)], floor)
+
+
+def client_credentials(stage: Stage) -> Result:
+    def walkers(on: Stage) -> Sequence[Walker]:
+        return client_credentials_walkers(on, on.options.connections)
+
+    return _row(stage, "two_workers_client_credentials", walkers, client_credentials_floor)
+
+
+def introspection(stage: Stage) -> Result:
+    def walkers(on: Stage) -> Sequence[Walker]:
+        return introspection_walkers(on, on.options.connections)
+
+    return _row(stage, "two_workers_introspection", walkers, introspection_floor)
+
+
+def code_flow(stage: Stage) -> Result:
+    return _row(
+        stage,
+        "two_workers_code_flow",
+        lambda on: [Flow(on) for _ in range(on.options.connections)],
+        lambda on: [FloorFlow(on) for _ in range(on.options.connections)],
+    )
+
+
+def _row(stage: Stage, name: str, errands: Errands, floor_errands: Errands) -> Result:
+    """Met, when it is at an equal rate. What it is at the limit stands beside."""
+    twin = stage.twin(_twin)
+    one, two = sorted((stage, twin), key=lambda which: which.options.workers)
+
+    def product() -> Pair:
+        return Pair(*(Side(on, on.auth_doors, on.site.pids("auth"), errands) for on in (one, two)))
+
+    full = product().run(name, None)
+    rate = full.one.load.rps * _SHARE
+    paced = product().run(name, rate)
+    result = result_of(name, full.two.load, full.two.cost, None)
+    if bad := full.bad + paced.bad:
+        result.void = f"{bad} bad answers"
+    result.row.bar, result.met = BAR, not result.void and paced.ratio <= BAR
+    result.beside |= {"ratio": round(paced.ratio, 4), "full": full.told(), "equal_rate": paced.told()}
+    said = f"× {paced.ratio:.3f} at {rate:,.0f}/s, × {full.ratio:.3f} at the limit"
+    if stage.options.floor:
+        full, paced = _floors(stage, name, floor_errands)
+        result.beside |= {"floor_full": full.told(), "floor_equal_rate": paced.told()}
+        result.row.floor_cpu_ms = round(full.two.cpu_ms, 4)
+        said += f" (floor × {paced.ratio:.3f}, × {full.ratio:.3f})"
+    result.beside["said"] = said
+    return result
+
+
+def _floors(stage: Stage, name: str, errands: Errands) -> tuple[Pair, Pair]:
+    """At half of what *it* can alone."""
+    first, second = stage.floor(), stage.floor(2)
+
+    def pair() -> Pair:
+        return Pair(
+            Side(stage, (first.address,), [first.pid], errands),
+            Side(stage, (first.address, second.address), [first.pid, second.pid], errands),
+        )
+
+    full = pair().run(f"floor of {name}", None)
+    return full, pair().run(f"floor of {name}", full.one.load.rps * _SHARE)
+
+
+def _twin(stage: Stage) -> Stage:
+    """The other number of workers, on data made alike."""
+    directory = stage.directory / "twin"
+    directory.mkdir()
+    options = replace(stage.options, workers=2 if stage.options.workers == 1 else 1)
+    found, _ = asyncio.run(set_up(options, directory, stage.upstream))
+    return found
