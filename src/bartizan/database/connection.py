@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import asyncpg
@@ -26,7 +26,9 @@ class Connection(Protocol):
     async def fetchmany(self, query: str, args: Iterable[Sequence[object]]) -> list[Row]: ...
     def transaction(self) -> AbstractAsyncContextManager[Any]: ...
     def is_closed(self) -> bool: ...
+    def is_in_transaction(self) -> bool: ...
     def terminate(self) -> None: ...
+    async def close(self, *, timeout: float | None = None) -> None: ...  # noqa: ASYNC109 - its own name
 
 
 # Lost, starting, stopping, full, or too slow: the caller answers 503 and tries again.
@@ -47,44 +49,24 @@ class Beaten(Unavailable):
     """A deadlock or a serialization failure, rolled back by the server: tried again, it may well go through."""
 
 
-@asynccontextmanager
-async def told_when_away(connection: Connection | None = None) -> AsyncIterator[None]:
-    """Turns the loss of the database into `Unavailable`, and nothing else."""
-    try:
-        yield
-    except asyncpg.TransactionRollbackError as beaten:
-        raise Beaten("database", 1) from beaten
-    except AWAY as lost:
-        raise Unavailable("database") from lost
-    except InterfaceError as error:
-        # asyncpg says so both of a closed connection and of a programmer's mistake.
-        if connection is not None and _is_gone(connection):
-            raise Unavailable("database") from error
-        raise
-    except TimeoutError as error:
+def told_when_away(error: BaseException, connection: Connection | None = None) -> Unavailable | None:
+    """What the loss of the database is told as, and None for anything else. Without a connection: there was none yet.
+
+    A function that `store.py` calls where it catches, and no context manager: those cost more than the pool does.
+    """
+    if isinstance(error, asyncpg.TransactionRollbackError):
+        return Beaten("database", 1)
+    if isinstance(error, TimeoutError):
         # Our own deadline, which lies behind the server's: it says nothing any more, and this connection never will.
         if connection is not None:
             connection.terminate()
-        raise Unavailable("database") from error
-    except OSError as error:
-        if connection is None or _is_gone(connection):
-            raise Unavailable("database") from error
-        raise
-
-
-@asynccontextmanager
-async def cut_when_silent(connection: Connection) -> AsyncIterator[None]:
-    """For what runs in a transaction: nobody waits for the rollback of a connection that is cut; the server does it."""
-    try:
-        yield
-    except TimeoutError:
-        connection.terminate()
-        raise
-
-
-def _is_gone(connection: Connection) -> bool:
-    """A lost connection goes back to the pool by itself, and then will not even be asked."""
-    try:
-        return connection.is_closed()
-    except InterfaceError:
-        return True
+        return Unavailable("database")
+    if isinstance(error, AWAY):
+        if connection is not None and isinstance(error, (asyncpg.PostgresConnectionError, InternalClientError)):
+            connection.terminate()  # it is as good as closed, and the pool is to see that at once
+        return Unavailable("database")
+    if isinstance(error, (InterfaceError, OSError)):
+        # asyncpg's InterfaceError says both that a connection is closed and that a programmer made a mistake.
+        gone = isinstance(error, OSError) if connection is None else connection.is_closed()
+        return Unavailable("database") if gone else None
+    return None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any, cast
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from types import TracebackType
+from typing import Any
 
 import asyncpg
-from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError, UndefinedTableError
+from asyncpg.exceptions import UndefinedTableError
 
 from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
 from bartizan.database.clock import DatabaseClock
 from bartizan.database.codes import PostgresCodes
-from bartizan.database.connection import Chance, Connection, cut_when_silent, told_when_away
+from bartizan.database.connection import Chance, told_when_away
 from bartizan.database.consents import PostgresConsents
 from bartizan.database.daykeys import DayKeys
 from bartizan.database.ended import PostgresEnded
@@ -26,6 +28,7 @@ from bartizan.database.jobs_port import PostgresJobs, backlog
 from bartizan.database.keys import PostgresKeys
 from bartizan.database.links import PostgresLinks
 from bartizan.database.lookups import PostgresLookups
+from bartizan.database.pool import Pool
 from bartizan.database.pushed import PostgresPushedRequests
 from bartizan.database.redemptions import PostgresRedemptions
 from bartizan.database.rotations import PostgresRotations
@@ -107,37 +110,76 @@ class PostgresRecords:
         return PostgresAttempts(self._within)
 
 
+class Use:
+    """What `within` gives: a connection lent, told of the time, and given back whatever happens.
+
+    A class, as generators for context managers cost a refresh more than its own socket does (decision 0014).
+    """
+
+    __slots__ = ("_connection", "_in_transaction", "_store", "_transaction")
+
+    def __init__(self, store: PostgresStore, in_transaction: bool) -> None:
+        self._store = store
+        self._in_transaction = in_transaction
+        self._transaction: AbstractAsyncContextManager[Any] | None = None
+
+    async def __aenter__(self) -> Within:
+        store = self._store
+        try:
+            connection = self._connection = await store.pool.acquire()
+        except Exception as error:
+            told = told_when_away(error)
+            if told is None:
+                raise
+            raise told from error
+        try:
+            await store.clock.learn(connection)
+            if self._in_transaction:
+                self._transaction = connection.transaction()
+                await self._transaction.__aenter__()
+        except BaseException as error:
+            self._give_back(error, cut=True)
+            raise
+        return Within(connection, store.settings, store.days, store.chance)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._transaction is not None:
+            if isinstance(error, TimeoutError):
+                self._connection.terminate()  # nobody waits for the rollback of a connection that is cut
+            try:
+                await self._transaction.__aexit__(kind, error, trace)
+            except BaseException as failed:
+                self._give_back(failed, cut=True)
+                raise
+        self._give_back(error, cut=error is not None and not isinstance(error, Exception))
+
+    def _give_back(self, error: BaseException | None, *, cut: bool) -> None:
+        """Raises what a loss of the database is told as."""
+        told = None if error is None else told_when_away(error, self._connection)
+        self._store.pool.release(self._connection, cut=cut)
+        if told is not None:
+            raise told from error
+
+
 class PostgresStore:
     """Made by `connect`. One a process, used within one event loop."""
 
-    def __init__(self, pool: Any, settings: DatabaseSettings, ring: KeyRing, chance: Chance) -> None:
-        self._pool = pool
+    def __init__(self, pool: Pool, settings: DatabaseSettings, ring: KeyRing, chance: Chance) -> None:
+        self.pool = pool
         self.settings = settings
-        self._chance = chance
-        self._days = DayKeys(ring, chance)
+        self.chance = chance
+        self.days = DayKeys(ring, chance)
         self._epoch: int | None = None
         self.clock = DatabaseClock()
         self._rotations = PostgresRotations(self.within)
         self._redemptions = PostgresRedemptions(self.within)
         self._lookups = PostgresLookups(self.within)
 
-    @asynccontextmanager
-    async def within(self, *, transaction: bool) -> AsyncIterator[Within]:
+    def within(self, *, transaction: bool) -> Use:
         """One connection of the pool, in a transaction or not; every loss of the server is `Unavailable`."""
-        async with told_when_away():
-            connection = cast(Connection, await self._pool.acquire(timeout=self.settings.acquire_seconds))
-        try:
-            async with told_when_away(connection):
-                await self.clock.learn(connection)
-                handed = Within(connection, self.settings, self._days, self._chance)
-                if transaction:
-                    async with connection.transaction(), cut_when_silent(connection):
-                        yield handed
-                else:
-                    yield handed
-        finally:
-            with suppress(*_GOING):
-                await self._pool.release(connection)
+        return Use(self, transaction)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresRecords]:
@@ -175,34 +217,31 @@ class PostgresStore:
             return await backlog(handed)
 
     async def ready(self) -> bool:
-        """It answers, and the schema is there."""
-        try:
-            async with self.within(transaction=False) as handed:
-                return await handed.connection.fetchval("SELECT true FROM meta") is True
-        except (Unavailable, UndefinedTableError):
-            return False
+        """It answers, and the schema is there. An old connection that is lost says nothing of that: a new one does."""
+        for _ in range(2):
+            losses = self.pool.losses
+            try:
+                async with self.within(transaction=False) as handed:
+                    return await handed.connection.fetchval("SELECT true FROM meta") is True
+            except UndefinedTableError:
+                return False
+            except Unavailable:
+                if losses == self.pool.losses:
+                    return False
+        return False
 
     async def close(self) -> None:
-        await self._pool.close()
-
-
-async def _nothing_to_reset(connection: object) -> None:
-    """asyncpg itself rolls back what was left open. We set nothing else in a session, and its RESET is a round trip."""
-
-
-_GOING = (InterfaceError, InternalClientError, PostgresError, OSError)
+        await self.pool.close()
 
 
 async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance = os.urandom) -> PostgresStore:
     """Does not wait for the server: a process may start before it, and answers 503 until it is there."""
-    pool = await asyncpg.create_pool(  # type: ignore[no-untyped-call] # asyncpg has no types
+    opening = partial(
+        asyncpg.connect,
         settings.url,
-        min_size=0,
-        max_size=settings.pool_size,
         timeout=settings.acquire_seconds,
         # The server ends a long statement; ours is the second wall, for a server that no longer answers.
         command_timeout=settings.statement_seconds + 1,
-        reset=_nothing_to_reset,
         server_settings={
             "application_name": "bartizan",
             "statement_timeout": f"{round(settings.statement_seconds * 1000)}",
@@ -211,4 +250,5 @@ async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance =
             "jit": "off",
         },
     )
+    pool = Pool(opening, size=settings.pool_size, patience=settings.acquire_seconds)
     return PostgresStore(pool, settings, ring, chance)

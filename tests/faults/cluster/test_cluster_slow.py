@@ -40,8 +40,8 @@ MUTANTS = {
     },
     "a silent connection is waited for": {
         "module": "bartizan.database.connection",
-        "before": "    except TimeoutError as error:",
-        "after": "    except ZeroDivisionError as error:",
+        "before": "    if isinstance(error, TimeoutError):",
+        "after": "    if isinstance(error, ZeroDivisionError):",
     },
     "keys wait for the database": {
         "module": "bartizan.auth.keys",
