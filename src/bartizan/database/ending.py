@@ -1,5 +1,8 @@
 """Flows §7: what is ended is listed in the statement that ends it, whoever ends it and why.
 
+Only what may still have access is listed: a family that has been given no token for as long as one lives needs no
+entry, so that nobody fills the list by ending what lay idle. Refresh and introspection look at the row itself.
+
 Unless it is too much to list: then the keys that signed its tokens are withdrawn (`switching.py`), in the same
 transaction. So either all of it is there or nothing is, whoever dies in between.
 
@@ -25,6 +28,10 @@ _LIST = """
     ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
 """
 
+# A token is given at a rotation, at most ten seconds after it (grace), or late to whoever lost the answer, which only
+# the generation tells and not the time.
+_HAS_ACCESS = "rotated_at > now() - make_interval(secs => $1) OR late_gen = generation"
+
 _END = f"""
     WITH these AS MATERIALIZED (
         SELECT families.id FROM {{source}} WHERE {{which}} AND families.ended_at IS NULL
@@ -32,12 +39,13 @@ _END = f"""
     ), gone AS (
         UPDATE families SET ended_at = now(), ended_reason = $2 FROM these
         WHERE families.id = these.id AND families.ended_at IS NULL
-        RETURNING families.id
+        RETURNING families.id, {_HAS_ACCESS} AS has_access
     ), room AS MATERIALIZED (
-        SELECT (SELECT count(*) FROM gone) + ({switching.LISTED}) > {{most}} AS exceeded
+        SELECT (SELECT count(*) FROM gone WHERE has_access) + ({switching.LISTED}) > {{most}} AS exceeded
     ), listed AS (
         INSERT INTO ended (gid, at, until)
-        SELECT id, now(), now() + make_interval(secs => $1) FROM gone WHERE NOT (SELECT exceeded FROM room)
+        SELECT id, now(), now() + make_interval(secs => $1) FROM gone
+        WHERE has_access AND NOT (SELECT exceeded FROM room)
         ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
     )
     SELECT count(*) AS number, {{gids}} AS gids, (SELECT exceeded FROM room) AS exceeded FROM gone

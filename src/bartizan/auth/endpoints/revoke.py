@@ -1,19 +1,32 @@
-"""RFC 7009: `/revoke`. A client gives back a token of its own; of any other it learns nothing, and nothing changes."""
+"""RFC 7009: `/revoke`. A client gives back a token of its own; of any other it learns nothing, and nothing changes.
+
+Each is an entry on the list that every gateway and guard reads, and 20,000 of them change the signing key for all
+(flows §7). So what hangs on one person, or on no family at all but one client, is counted: more than anybody signs out
+of in six minutes is told to come again later, while other people's at the same client go on.
+"""
 
 from __future__ import annotations
 
+from math import ceil
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bartizan.auth import trace
+from bartizan.auth import attempts, trace
+from bartizan.auth.attempts import Try
 from bartizan.auth.endpoints import form
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
+from bartizan.model.limit import Limit
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.access import AccessToken
 from bartizan.protocol.oauth.presented_token import presented_token
+from bartizan.protocol.refusal import Refused
+
+_AN_ENTRY_LIVES = 360
+BY_PERSON = Limit(300, _AN_ENTRY_LIVES)
+BY_CLIENT = Limit(2_000, _AN_ENTRY_LIVES)
 
 
 class Revoke:
@@ -44,15 +57,18 @@ class Revoke:
         if token.gid != token.jti:
             await self._end_family(gid, token.client_id, trace)
             return
+        await self._count(Try("revoke.client", token.client_id, BY_CLIENT))
         async with self._server.ports.store.transaction() as records:
             await records.ended.add(gid)
             await records.events.record(trace.event("token.revoked", client_id=token.client_id, gid=gid))
 
     async def _end_family(self, family_id: UUID, client_id: str, trace: Trace) -> None:
-        async with self._server.ports.store.transaction() as records:
+        async with self._server.ports.store.reading() as records:
             family = await records.families.by_id(family_id)
-            if family is None or family.client_id != client_id:
-                return
+        if family is None or family.client_id != client_id:
+            return
+        await self._count(Try("revoke.person", str(family.user_id), BY_PERSON))
+        async with self._server.ports.store.transaction() as records:
             if not await records.families.end(family_id, "token.revoked"):
                 return  # the same request, twice at once: the other one ended and noted it
             event = trace.event(
@@ -63,3 +79,14 @@ class Revoke:
                 gid=family_id,
             )
             await records.events.record(event)
+
+    async def _count(self, one: Try) -> None:
+        """RFC 7009 §2.2.1: the client must assume that the token is still good, and may ask again after a while."""
+        ports = self._server.ports
+        again = await attempts.take(ports, one)
+        if again is not None:
+            wait = max(1, ceil((again - ports.clock()).total_seconds()))
+            raise Refused(
+                "slow_down", "Too many revocations. Try again later.", f"{one.what} limited",
+                status=429, headers=(("Retry-After", str(wait)),),
+            )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Flows §7: an entry is needed only while an access token of that gid can live; all that ended is refused the same."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from tests.fixtures.records import a_client, a_family, a_session, a_user, now, within
+
+from bartizan.database.store import PostgresStore
+from bartizan.model.ended import Many
+from bartizan.model.families import Family
+from bartizan.model.keys import StoredKey
+
+pytestmark = pytest.mark.engine
+
+LIFETIME = timedelta(seconds=360)  # the default of `ended_seconds`: the longest access lifetime and a minute
+USER, CLIENT = a_user(), a_client()
+
+
+def a_key(kid: str, active_in: timedelta) -> StoredKey:
+    return StoredKey(
+        kid=kid, algorithm="ES256", public_jwk={}, sealed=b"", created_at=now(), active_at=now() + active_in,
+        retired_at=None, removed_at=None,
+    )  # fmt: skip
+
+
+async def _plant(store: PostgresStore, *families: Family) -> None:
+    async with store.transaction() as records:
+        await records.users.add(USER, None)
+        await records.clients.add(CLIENT)
+        for family in families:
+            await records.families.add(family)
+
+
+async def _listed(store: PostgresStore) -> set[str]:
+    async with store.reading() as records:
+        return set((await records.ended.after(0)).gids)
+
+
+def test_what_may_have_access_is_listed_and_what_lay_idle_is_not(empty_database_url: str) -> None:
+    idle = a_family(USER, CLIENT, rotated_at=now() - LIFETIME - timedelta(seconds=5))
+    just = a_family(USER, CLIENT, rotated_at=now() - LIFETIME + timedelta(seconds=30))
+    late = a_family(USER, CLIENT, rotated_at=now() - timedelta(days=2))
+    long_ago = a_family(USER, CLIENT, rotated_at=now() - timedelta(days=2))
+
+    async def work(store: PostgresStore) -> None:
+        await _plant(store, idle, just, late, long_ago)
+        async with store.within(transaction=False) as handed:  # as a late retry marks it: its time stays
+            await handed.connection.execute("UPDATE families SET late_gen = generation WHERE id = $1", late.id)
+            await handed.connection.execute("UPDATE families SET late_gen = generation - 1 WHERE id = $1", long_ago.id)
+        async with store.transaction() as records:
+            for family in (idle, just, late, long_ago):
+                assert await records.families.end(family.id, "test")
+        assert await _listed(store) == {str(just.id), str(late.id)}
+        async with store.reading() as records:
+            for family in (idle, just, late, long_ago):
+                assert await records.ended.contains(family.id), "introspection is told by the row itself"
+                assert await records.families.by_id(family.id) is None, "no refresh"
+
+    within(empty_database_url, work)
+
+
+@pytest.mark.parametrize("active", [True, False])
+def test_idle_ones_change_no_key_however_many_end(empty_database_url: str, active: bool) -> None:
+    session = a_session(USER)
+    ago = timedelta(0) if active else LIFETIME + timedelta(seconds=5)
+    families = [a_family(USER, CLIENT, session_id=session.id, rotated_at=now() - ago) for _ in range(12)]
+
+    async def work(store: PostgresStore) -> None:
+        async with store.transaction() as records:
+            await records.keys.add(a_key("signs", -timedelta(hours=1)))
+            await records.keys.add(a_key("next", timedelta(hours=1)))
+            await records.users.add(USER, None)
+            await records.sessions.add(session, b"f" * 32)
+            await records.clients.add(CLIENT)
+            for family in families:
+                await records.families.add(family)
+        async with store.transaction() as records:
+            ended = await records.ended.end_many(Many(), "test")
+        assert (ended.sessions, ended.families) == (1, 12)
+        assert ended.withdrawn == (("signs",) if active else ())
+        assert await _listed(store) == set()
+
+    within(empty_database_url, work, most_listed=10)

@@ -1,0 +1,46 @@
+"""RFC 7009 beside flows §7: giving back tokens is counted, for each is an entry on everybody's list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from tests.unit.auth.house import AGENT, PRINT_SHOP, USER, House
+
+from bartizan.model.limit import Limit, Taken
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with House() as made:
+        yield made
+
+
+@pytest.mark.parametrize("kind", ["person", "client"])
+def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
+    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    counted: list[tuple[str, str]] = []
+
+    async def hit(what: str, who: str, limit: Limit) -> Taken:
+        counted.append((what, who))
+        return Taken(allowed=len(counted) != 2, reset_seconds=0 if len(counted) != 2 else 123)
+
+    monkeypatch.setattr(house.ports.limits, "hit", hit)
+    one = PRINT_SHOP if kind == "person" else AGENT
+
+    def token() -> str:
+        if kind == "person":
+            return str(house.tokens()["refresh_token"])
+        return str(house.as_client(AGENT, "/token", {"grant_type": "client_credentials"}).json["access_token"])
+
+    first, second = token(), token()
+    assert house.as_client(one, "/revoke", {"token": first}).status == 200
+    limited = house.as_client(one, "/revoke", {"token": second})
+    assert (limited.status, limited.header("retry-after")) == (429, "123")
+    assert limited.json["error"] == "slow_down"
+    assert house.as_client(one, "/revoke", {"token": second}).status == 200, "later it works"
+    assert house.as_client(one, "/revoke", {"token": second}).status == 200, "twice is once"
+    who = str(USER.id) if kind == "person" else AGENT.id
+    assert counted[:3] == [(f"revoke.{kind}", who)] * 3
