@@ -1,9 +1,9 @@
 """Issue 4: two auth workers may cost at most a tenth more CPU a request than one.
 
 Two copies of the product on like data, one with a worker and one with two, take turns of some seconds: once as fast as
-they can, once at one and the same rate, half of what one worker can. At the limit two workers also keep both halves of
-a core busy, which makes each slower; at an equal rate only what the second one costs is left. Floors beside both: the
-same program once and twice.
+they can, which the bar is for, once at one and the same rate, half of what one worker can. At the limit two workers
+also keep more of the machine busy, which makes each slower; at an equal rate that is alike, but what comes less often
+shares fewer statements, and twice so where it is spread over two. Floors beside both: the same program once and twice.
 """
 
 from __future__ import annotations
@@ -179,14 +179,14 @@ def _row(stage: Stage, name: str, errands: Errands, floor_errands: Errands) -> R
     result = result_of(name, full.two.load, full.two.cost, None)
     if bad := full.bad + paced.bad:
         result.void = f"{bad} bad answers"
-    result.row.bar, result.met = BAR, not result.void and paced.ratio <= BAR
-    result.beside |= {"ratio": round(paced.ratio, 4), "full": full.told(), "equal_rate": paced.told()}
-    said = f"× {paced.ratio:.3f} at {rate:,.0f}/s, × {full.ratio:.3f} at the limit"
+    result.row.bar, result.met = BAR, not result.void and full.ratio <= BAR
+    result.beside |= {"ratio": round(full.ratio, 4), "full": full.told(), "equal_rate": paced.told()}
+    said = f"× {full.ratio:.3f} of one worker's, × {paced.ratio:.3f} at {rate:,.0f}/s"
     if stage.options.floor:
         full, paced = _floors(stage, name, floor_errands)
         result.beside |= {"floor_full": full.told(), "floor_equal_rate": paced.told()}
         result.row.floor_cpu_ms = round(full.two.cpu_ms, 4)
-        said += f" (floor × {paced.ratio:.3f}, × {full.ratio:.3f})"
+        said += f" (floor × {full.ratio:.3f}, × {paced.ratio:.3f})"
     result.beside["said"] = said
     return result
 
