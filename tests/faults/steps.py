@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 from tests.fixtures.nodes import BACK, ISSUER, SECRET, Answer, House, Node, Site
-from tests.fixtures.records import a_family, a_session, a_user
+from tests.fixtures.records import AGED, a_family, a_session, a_user
 
 from bartizan.auth.passwords import PasswordPool
 from bartizan.database.settings import DatabaseSettings
@@ -156,6 +156,11 @@ def refreshed(node: Node, refresh_token: str, client: str = "shop") -> Answer:
 
 def credentials(node: Node) -> Answer:
     return token(node, "agent", grant_type="client_credentials")
+
+
+def age(site: House, family_id: UUID) -> None:
+    """What was rotated until now lies past the grace."""
+    rows(site, AGED, family_id)
 
 
 def introspect(node: Node, presented: str, client: str = "shop") -> Answer:

@@ -14,17 +14,18 @@ from tests.histories.calls import DONE, NEVER, REFUSED, Call, Kind
 GRACE = 10.0
 CLOCKS = 0.1  # seconds by which the client's and the database's clock may count differently over a grace
 GRACED_RUN_ENDS, LATE_RETRIES_END = 5, 3
+REMEMBERED = 16  # generations whose rotation the row knows the time of
 
 
 class Standing(NamedTuple):
-    """`rotated`: when its row was rotated last, as two bounds, since the client was not there."""
+    """`rotated`: when the generations below were, newest first, each as two bounds, since the client was not there."""
 
     bff: bool
     spent: bool  # its code bought the family; without a code it was planted
     session: bool = True
     alive: bool = True
     generation: int = 1
-    rotated: tuple[float, float] = (-NEVER, NEVER)
+    rotated: tuple[tuple[float, float], ...] = ((-NEVER, NEVER),)
     graced: bool = False
     graced_run: int = 0
     late_generation: int = 0
@@ -69,26 +70,38 @@ def _presented(now: Standing, call: Call) -> Iterator[Outcome]:
         yield REFUSED, now
     elif below == 0:
         yield now.generation + 1, _rotated(now, call)
-    elif below == 1:
-        if call.invoked - now.rotated[1] <= GRACE + CLOCKS:
-            yield _graced(now)
-        if call.latest - now.rotated[0] > GRACE - CLOCKS:
-            yield _late(now)
+    elif not 0 < below <= len(now.rotated):
+        yield _stolen(now)
     else:
-        yield REFUSED, now._replace(alive=False, session=now.session and not now.bff)
+        yield from _below(now, call, *now.rotated[below - 1])
+
+
+def _below(now: Standing, call: Call, earliest: float, latest: float) -> Iterator[Outcome]:
+    """`earliest`, `latest`: when its generation was rotated. What was within ten seconds of the last is one step."""
+    if call.invoked - latest <= GRACE + CLOCKS:
+        yield _graced(now)
+    last_earliest, last_latest = now.rotated[0]
+    if call.latest - earliest > GRACE - CLOCKS and last_earliest - latest <= GRACE + CLOCKS:
+        yield _late(now)
+    if last_latest - earliest > GRACE - CLOCKS and (earliest, latest) != now.rotated[0]:
+        yield _stolen(now)
 
 
 def _rotated(now: Standing, call: Call) -> Standing:
     return now._replace(
         generation=now.generation + 1,
-        rotated=(call.invoked, call.latest),
+        rotated=((call.invoked, call.latest), *now.rotated[: REMEMBERED - 1]),
         graced=False,
         graced_run=now.graced_run if now.graced else 0,
     )
 
 
+def _stolen(now: Standing) -> Outcome:
+    return REFUSED, now._replace(alive=False, session=now.session and not now.bff)
+
+
 def _graced(now: Standing) -> Outcome:
-    """The same successor; five such generations in a row are a thief on the client's timer (not of the BFF)."""
+    """The newest successor; five such generations in a row are a thief on the client's timer (not of the BFF)."""
     if now.graced:
         return now.generation, now
     run = now.graced_run + 1

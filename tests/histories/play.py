@@ -107,7 +107,7 @@ class Holder:
             async with known.turn:
                 await self._refresh(max(known.newest - 1, 1))
         elif what == "steal":
-            await self._refresh(max(known.newest - self._dice.choice((2, 3)), 1))
+            await self._refresh(self._dice.randint(1, max(known.newest - 2, 1)))  # remembered by its row, or not
         elif what == "introspect":
             await self._ask(max(known.newest - self._dice.choice((0, 0, 1, 2)), 1))
         elif what == "introspect access" and known.access:

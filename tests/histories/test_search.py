@@ -39,9 +39,12 @@ def runs(number: int, gap: float = 1.0) -> list[Call]:
     return calls
 
 
-def runs_once(number: int) -> list[Call]:
+def runs_once(number: int, gap: float = 1.0) -> list[Call]:
     """A chain of so many rotations."""
-    return [refresh(2 * one, 2 * one + 1, one + 1, one + 2) for one in range(number)]
+    return [refresh(2 * one * gap, (2 * one + 1) * gap, one + 1, one + 2) for one in range(number)]
+
+
+ALONE = [refresh(0, 1, 1, 2), refresh(14, 15, 2, 3)]  # two rotations that are no burst
 
 
 GOOD: dict[str, tuple[Standing, list[Call]]] = {
@@ -50,9 +53,18 @@ GOOD: dict[str, tuple[Standing, list[Call]]] = {
     "twins": (PLANTED, [refresh(0, 3, 1, 2), refresh(1, 2, 1, 2)]),
     "a retry within the grace": (PLANTED, [refresh(0, 1, 1, 2), refresh(5, 6, 1, 2), refresh(7, 8, 2, 3)]),
     "a late retry": (PLANTED, [refresh(0, 1, 1, 2), refresh(50, 51, 1, 2), refresh(52, 53, 2, 3)]),
-    "theft ends": (PLANTED, [refresh(0, 1, 1, 2), refresh(2, 3, 2, 3), refresh(4, 5, 1, 0), refresh(6, 7, 3, 0)]),
+    "theft ends": (PLANTED, [*ALONE, refresh(20, 21, 1, 0), refresh(22, 23, 3, 0)]),
     "a chain that overlaps the theft": (
-        PLANTED, [*runs_once(2), refresh(4, 9, 1, 0), refresh(5, 6, 3, 4), refresh(10, 11, 4, 0)],
+        PLANTED, [*ALONE, refresh(20, 25, 1, 0), refresh(21, 22, 3, 4), refresh(26, 27, 4, 0)],
+    ),
+    "a burst is one step": (PLANTED, [*runs_once(3), refresh(30, 31, 1, 4), refresh(32, 33, 2, 4)]),
+    "a burst or not, nobody knows": (
+        PLANTED, [refresh(0, 1, 1, 2), refresh(10, 12, 2, 3), refresh(20, 21, 1, 0), refresh(22, 23, 3, 0)],
+    ),
+    "nor here": (PLANTED, [refresh(0, 1, 1, 2), refresh(10, 12, 2, 3), refresh(20, 21, 1, 3)]),
+    "a generation is graced from its own rotation": (PLANTED, [*runs_once(4), refresh(9, 9.5, 1, 5)]),
+    "longer ago than a row remembers": (
+        PLANTED, [*runs_once(17, 0.2), refresh(9, 9.5, 1, 0), refresh(9.6, 9.8, 18, 0)],
     ),
     "unknown, and it happened": (PLANTED, [refresh(0, None, 1, 0), refresh(2, 3, 2, 3)]),
     "unknown, and it did not": (PLANTED, [refresh(0, None, 1, 0), refresh(2, 3, 1, 2)]),
@@ -86,8 +98,11 @@ BAD: dict[str, tuple[Standing, list[Call]]] = {
     "rotated without its generation": (PLANTED, [refresh(0, 1, 1, 2), refresh(2, 3, 1, 3)]),
     "two successors": (PLANTED, [refresh(0, 3, 1, 2), refresh(1, 2, 1, 3)]),
     "refused without a reason": (PLANTED, [refresh(0, 1, 1, 2), refresh(2, 3, 2, 0)]),
-    "theft goes on": (PLANTED, [refresh(0, 1, 1, 2), refresh(2, 3, 2, 3), refresh(4, 5, 1, 3)]),
-    "lives after theft": (PLANTED, [*runs_once(2), refresh(4, 5, 1, 0), refresh(6, 7, 3, 4)]),
+    "theft goes on": (PLANTED, [*ALONE, refresh(20, 21, 1, 3)]),
+    "lives after theft": (PLANTED, [*ALONE, refresh(20, 21, 1, 0), refresh(22, 23, 3, 4)]),
+    "a burst taken for theft": (PLANTED, [*runs_once(3), refresh(30, 31, 1, 0)]),
+    "taken for theft within the grace": (PLANTED, [*runs_once(4), refresh(9, 9.5, 1, 0)]),
+    "graced with what is no longer newest": (PLANTED, [*runs_once(4), refresh(9, 9.5, 1, 2)]),
     "a lost write": (PLANTED, [refresh(0, 1, 1, 2), refresh(2, 3, 2, 3), refresh(4, 5, 2, 2)]),
     "from the future": (PLANTED, [refresh(0, 1, 2, 3), refresh(2, 3, 1, 2)]),
     "unknown cannot happen before": (PLANTED, [refresh(0, 1, 2, 3), refresh(2, None, 1, 0)]),

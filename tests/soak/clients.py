@@ -166,14 +166,24 @@ class Machine:
             self._ended(access, token, "a replayed code")
 
     def theft(self) -> None:
-        """Two below the row's: the thief is refused, and so is the victim from then on."""
+        """Two below the row's, past its grace: the thief is refused, and so is the victim from then on."""
         _, first = self._redeemed(self._code())
         _, second = self._refreshed(first)
+        self._age(second)
         access, third = self._refreshed(second)
+        self._age(third)
         begun = self._book.now
         answer = self._said("theft", begun, steps.refreshed(self._node, first), 400)
         self._book.look("I2", b"invalid_grant" in answer.body, f"a spent token: {answer.body[:80]!r}")
         self._ended(access, third, "a theft")
+
+    def _age(self, token: str) -> None:
+        held = refresh.decode(self._house.ring().purpose(refresh.PURPOSE), token)
+        assert held is not None, "a token of ours"
+        try:
+            steps.age(self._house, held.family)
+        except (OSError, PostgresError, TimeoutError):  # the database is hurt just now
+            raise Away from None
 
     def revocation(self) -> None:
         access, token = self._redeemed(self._code())

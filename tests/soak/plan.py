@@ -1,7 +1,7 @@
 """Which fault when: by the seed alone, so that a run can be told again. Pure.
 
-Kills come first, each server once at least; then everything but kills. So processes that grew old are watched for the
-rest of the run, and a leak has nowhere to hide.
+Kills come first, each server as often as the time allows; then everything but kills. So processes that grew old are
+watched for the rest of the run, and a leak has nowhere to hide.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from msgspec import Struct
 from tests.soak.house import OURS, SERVERS, WORKERS
 
 KILLING = 0.4  # the share of the run in which processes die
+_ONE = 3.0  # seconds that a kill takes, about
 QUIET = 8.0  # seconds without a fault at the beginning and at the end
 SHORTLY_QUIET = 4.0  # in the short form
 
@@ -36,8 +37,9 @@ def planned(seed: int, seconds: float) -> Iterator[tuple[float, Planned]]:
     ours, others, soft = list(_OURS), list(_OTHERS), list(_SOFT)
     for some in (ours, others, soft):
         dice.shuffle(some)
-    for what in (*ours, *others):
-        yield QUIET, _drawn(dice, what)
+    for _ in range(max(1, int(seconds * KILLING / (len(_OURS + _OTHERS) * _ONE)))):
+        for what in (*ours, *others):
+            yield QUIET, _drawn(dice, what)
     while True:
         for what in soft:
             yield max(QUIET, seconds * KILLING), _drawn(dice, what)

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from bartizan.model.families import Outcome
 
 GRACE = timedelta(seconds=10)
+REMEMBERED = 16  # generations whose rotation the row can tell the time of: tabs of one burst
 GRACED_RUN_ENDS = 5  # a thief who follows the client's timer shows as grace after grace (not counted for the BFF)
 LATE_RETRIES_END = 3
 LATE_WINDOW = timedelta(hours=24)
@@ -24,7 +25,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     living: bool
     bff: bool
     generation: int
-    rotated_at: datetime
+    rotated_at: datetime  # when the generation below it was rotated
+    rotated_before: tuple[datetime, ...] | None  # the ones below that, newest first
     graced: bool
     graced_run: int
     late_gen: int | None
@@ -45,20 +47,31 @@ def judge(row: Standing | None, generation: int, client_id: str, now: datetime) 
         return Verdict(Outcome.UNKNOWN)
     if not row.living:
         return Verdict(Outcome.ENDED)
-    match row.generation - generation:
-        case 0:
-            return Verdict(None)
-        case 1 if now - row.rotated_at <= GRACE:
-            return _grace(row)
-        case 1:
-            return _late_retry(row, now)
-        case below if below < 0:
-            return Verdict(Outcome.AHEAD)
-    return Verdict(Outcome.THEFT, cause="replayed")
+    below = row.generation - generation
+    if below < 0:
+        return Verdict(Outcome.AHEAD)
+    if below == 0:
+        return Verdict(None)
+    rotated = _rotated(row, below)
+    if rotated is None:
+        return Verdict(Outcome.THEFT, cause="replayed")
+    return _grace(row) if now - rotated <= GRACE else _late_retry(row, now)
+
+
+def _rotated(row: Standing, below: int) -> datetime | None:
+    """When the generation so many below the row's was rotated. None: before the burst that was last.
+
+    Rotations within ten seconds are a burst, and that is one step: tabs send, and answers come back, in any order, so a
+    browser may be left with any of its generations.
+    """
+    times = (row.rotated_at, *(row.rotated_before or ()))
+    if below > len(times) or row.rotated_at - times[below - 1] > GRACE:
+        return None
+    return times[below - 1]
 
 
 def _grace(row: Standing) -> Verdict:
-    """A second tab, a retry: the same successor. Counted once a generation."""
+    """A second tab, a retry: the newest successor, also where that was used meanwhile. Counted once a generation."""
     if row.graced:
         return Verdict(Outcome.GRACE)
     run = row.graced_run + 1
@@ -68,7 +81,8 @@ def _grace(row: Standing) -> Verdict:
 
 
 def _late_retry(row: Standing, now: datetime) -> Verdict:
-    """Its successor was never used, or the row would be further on: the answer was lost. Honoured, and counted."""
+    """Its successor was never used, or the row would be further on: the answer was lost, or came in the wrong order.
+    Honoured, and counted."""
     if row.late_gen == row.generation:
         return Verdict(Outcome.LATE_RETRY)
     running = row.late_since is not None and now - row.late_since < LATE_WINDOW

@@ -19,7 +19,7 @@ from bartizan.database.ending import FAMILY, end_families, end_sessions
 from bartizan.database.events import PostgresEvents
 from bartizan.database.families import COLUMNS, LIVING
 from bartizan.database.jobs_port import PostgresJobs
-from bartizan.database.presented import Standing, Verdict, judge
+from bartizan.database.presented import GRACE, REMEMBERED, Standing, Verdict, judge
 from bartizan.database.rows import names, read
 from bartizan.database.turns import Turns
 from bartizan.database.within import Opens, Within
@@ -29,8 +29,10 @@ from bartizan.model.job import Job
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import uuid7
 
-_NEXT = """
+_NEXT = f"""
         generation = families.generation + 1, key_id = asked.key_id, rotated_at = now(),
+        rotated_before = CASE WHEN families.rotated_at > now() - interval '{GRACE.seconds} seconds'
+            THEN (families.rotated_at || families.rotated_before)[1:{REMEMBERED - 1}] END,
         idle_until = least(now() + make_interval(secs => asked.idle_seconds), absolute_until),
         graced_run = CASE WHEN graced THEN graced_run ELSE 0 END, graced = false
 """
@@ -64,7 +66,7 @@ _ROTATE_MANY = f"""
 
 # clock_timestamp(): the lock may have been waited for, and the grace runs from the commit that was waited for.
 _READ_AGAIN = f"""
-    SELECT {COLUMNS}, graced, graced_run, late_gen, late_count, late_since, {LIVING} AS living,
+    SELECT {COLUMNS}, rotated_before, graced, graced_run, late_gen, late_count, late_since, {LIVING} AS living,
            clock_timestamp() AS now
     FROM families WHERE id = $1 FOR NO KEY UPDATE
 """
@@ -100,16 +102,13 @@ class PostgresRotations:
         self, family_id: UUID, generation: int, client_id: str, *, key_id: str, idle_seconds: int
     ) -> Rotation:
         asked = Asked(family_id, generation, client_id, key_id, idle_seconds)
-        async with self._turns.of(family_id):
-            return await self._in_turn(asked)
-
-    async def _in_turn(self, asked: Asked) -> Rotation:
         # failpoint: rotations.rotating
         rotation = await self._shared.ask(asked)
         for _ in range(3):
             if rotation is None:
                 with suppress(Beaten):  # by a deadlock, or by a stricter isolation: it is judged once more
-                    rotation = await self._judge(asked)
+                    async with self._turns.of(family_id):
+                        rotation = await self._judge(asked)
             if rotation is not None:
                 return rotation
             rotation = await self._rotate(asked)
@@ -138,7 +137,7 @@ class PostgresRotations:
         return None if row is None else _rotated(row)
 
     async def _rotate_many(self, asked: Sequence[Asked]) -> list[Rotation | None]:
-        """Each family once, as twins come one after the other (`turns.py`); a second would be told grace."""
+        """Each family once: its twins are passed over, and judged when it has been rotated."""
         if len(asked) == 1:
             return [await self._rotate(asked[0])]
         first = {one.family_id: one for one in reversed(asked)}

@@ -1,8 +1,7 @@
-"""Flows §6: who presents a token of one family is answered in the order of presenting, as far as one process sees it.
+"""Flows §6: a family is judged for one presenter after the other, as far as one process sees it.
 
-Ten tabs present generation n at once. The first answer lets one of them present n+1 before the others were judged; were
-that taken first, the row would stand at n+2, and n would look like theft. So each family has a queue of its own, and
-only when several ask at once.
+Each of fifty tabs that lost the race would take a connection and wait at the family's row; so they take one between
+them, and leave the others to everybody else.
 """
 
 from __future__ import annotations

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from tests.fixtures.records import AGED
 from tests.unit.auth.house import AGENT, BFF, FORM, PHONE, PRINT_SHOP, RING, SETTINGS, USER, House, basic, ports
 from tests.unit.web.calling import Answer, calling
 
@@ -80,6 +81,15 @@ class RealHouse(House):
             return [event.code for event in await records.events.latest(limit=100)]
 
         return self.within(read)
+
+    def age(self, gid: str) -> None:
+        """What this family has rotated lies past the grace."""
+
+        async def shift() -> None:
+            async with self.real.within(transaction=False) as handed:
+                await handed.connection.execute(AGED, UUID(gid))
+
+        self.loop.run_until_complete(shift())
 
     def at_once(self, client: Client, form: dict[str, str], times: int) -> list[Answer]:
         """The same request to /token, so many times in the same instant."""

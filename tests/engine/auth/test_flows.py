@@ -15,8 +15,9 @@ from tests.engine.auth.real_house import RealHouse, now
 from tests.unit.auth.house import APP, BFF, ISSUER, PRINT_SHOP, RING, SETTINGS, USER, VERIFIER
 from tests.unit.web.calling import Answer, calling
 
-from bartizan.auth import keys, known_clients, proceed, signout
+from bartizan.auth import keys, proceed, signout
 from bartizan.auth.keys import SigningKeys
+from bartizan.database import known_clients
 from bartizan.model.keys import StoredKey
 from bartizan.model.store import Records
 from bartizan.protocol import jose
@@ -91,6 +92,7 @@ def test_a_thief_ends_the_family_and_the_bffs_session(house: RealHouse) -> None:
     tokens = house.tokens(BFF)
     stolen = str(tokens["refresh_token"])
     second = house.refresh(BFF, stolen).json
+    house.age(str(house.claims(str(second["access_token"]))["gid"]))
     third = house.refresh(BFF, str(second["refresh_token"])).json
     assert house.refresh(BFF, stolen).json["error"] == "invalid_grant"
     gid = str(house.claims(str(third["access_token"]))["gid"])
@@ -142,7 +144,7 @@ def test_somebody_locked_gets_nothing_by_any_grant(house: RealHouse) -> None:
 
 
 def test_a_disabled_client_gets_nothing(house: RealHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_clients, "FRESH_SECONDS", 0)  # what another second changes, the unit tests say
+    monkeypatch.setattr(known_clients, "OLDEST", 0)  # what a moment more changes, test_known_clients.py says
     tokens = house.tokens()
 
     async def off(records: Records) -> None:

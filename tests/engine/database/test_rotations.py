@@ -7,10 +7,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.fixtures.records import a_client, a_consent, a_family, a_session, a_user, within
+from tests.fixtures.records import AGED, RING, a_client, a_consent, a_family, a_session, a_user, within
 
-from bartizan.database.presented import GRACED_RUN_ENDS
-from bartizan.database.store import PostgresStore
+from bartizan.database.presented import GRACED_RUN_ENDS, REMEMBERED
+from bartizan.database.store import PostgresStore, connect
 from bartizan.model.families import Family, Outcome, Rotation
 
 pytestmark = pytest.mark.engine
@@ -33,14 +33,17 @@ async def present(store: PostgresStore, family: Family, generation: int) -> Rota
     return await store.rotations.rotate(family.id, generation, family.client_id, key_id="testkey2", idle_seconds=IDLE)
 
 
-async def back(store: PostgresStore, family: Family, seconds: float) -> None:
-    """As if the last rotation lay this far back."""
+async def age(store: PostgresStore, family: Family) -> None:
+    """As if the last rotations lay past the grace."""
     async with store.within(transaction=False) as handed:
-        await handed.connection.execute(
-            "UPDATE families SET rotated_at = rotated_at - $2::interval WHERE id = $1",
-            family.id,
-            timedelta(seconds=seconds),
-        )
+        await handed.connection.execute(AGED, family.id)
+
+
+async def go_on(store: PostgresStore, family: Family) -> None:
+    """Twice, each past the grace of what was before: generation 1 is an old one then."""
+    for generation in (1, 2):
+        assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+        await age(store, family)
 
 
 async def is_listed(store: PostgresStore, gid: UUID) -> bool:
@@ -111,8 +114,7 @@ def test_one_bad_token_in_a_batch_harms_nobody(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         families = [await started(store) for _ in range(10)]
         for family in families[:3]:
-            for generation in (1, 2):
-                await present(store, family, generation)
+            await go_on(store, family)
         answers = await asyncio.gather(*(present(store, family, 1) for family in families))
         assert [answer.outcome for answer in answers] == [Outcome.THEFT] * 3 + [Outcome.ROTATED] * 7
 
@@ -163,14 +165,14 @@ def test_a_late_retry_is_honoured_counted_once_and_the_third_in_a_day_ends(datab
         family = await started(store)
         for generation in (1, 2):
             assert (await present(store, family, generation)).outcome is Outcome.ROTATED
-            await back(store, family, 60)
+            await age(store, family)
             for _ in range(4):
                 again = await present(store, family, generation)
                 assert again.outcome is Outcome.LATE_RETRY
                 assert again.family is not None
                 assert again.family.generation == generation + 1
         assert (await present(store, family, 3)).outcome is Outcome.ROTATED
-        await back(store, family, 60)
+        await age(store, family)
         ended = await present(store, family, 3)
         assert ended.outcome is Outcome.CONTENDED
         assert await is_listed(store, family.id)
@@ -186,7 +188,7 @@ def test_late_retries_of_another_day_do_not_add_up(database_url: str) -> None:
         family = await started(store)
         for generation in (1, 2, 3, 4):
             assert (await present(store, family, generation)).outcome is Outcome.ROTATED
-            await back(store, family, 60)
+            await age(store, family)
             assert (await present(store, family, generation)).outcome is Outcome.LATE_RETRY
             async with store.within(transaction=False) as handed:
                 await handed.connection.execute(
@@ -199,8 +201,7 @@ def test_late_retries_of_another_day_do_not_add_up(database_url: str) -> None:
 def test_an_old_generation_is_theft_and_all_is_committed_with_the_answer(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         family = await started(store)
-        for generation in (1, 2):
-            await present(store, family, generation)
+        await go_on(store, family)
         answer = await present(store, family, 1)
         assert answer.outcome is Outcome.THEFT
         assert await is_listed(store, family.id)
@@ -226,8 +227,7 @@ def test_theft_ends_the_session_if_the_client_is_the_bff(database_url: str, bff:
             offline = a_family(user, other, session_id=None)
             for each in (family, beside, offline):
                 await records.families.add(each)
-        for generation in (1, 2):
-            await present(store, family, generation)
+        await go_on(store, family)
         assert (await present(store, family, 1)).outcome is Outcome.THEFT
         async with store.reading() as records:
             assert (await records.sessions.by_fingerprint(session.id.bytes) is None) is bff
@@ -367,14 +367,62 @@ def test_a_locked_person_and_a_deleted_client_lose_all_access(database_url: str)
 
 
 def test_a_successor_that_is_used_at_once_makes_no_thieves_of_those_who_asked_before(database_url: str) -> None:
-    """Ten tabs present one generation; the first to be answered presents the next while nine wait to be judged."""
+    """Ten tabs present one generation to two servers; the first to be answered presents the next while others wait."""
 
     async def work(store: PostgresStore) -> None:
-        for _ in range(15):
-            family = await started(store, bff=True)
-            tabs = [asyncio.create_task(present(store, family, 1)) for _ in range(10)]
-            await asyncio.wait(tabs, return_when=asyncio.FIRST_COMPLETED)
-            answers = await asyncio.gather(*tabs, *(present(store, family, 2) for _ in range(4)))
-            assert {answer.outcome for answer in answers} <= {Outcome.ROTATED, Outcome.GRACE}
+        beside = await connect(store.settings, RING)
+        try:
+            for _ in range(15):
+                family = await started(store, bff=True)
+                both = (store, beside)
+                tabs = [asyncio.create_task(present(both[tab % 2], family, 1)) for tab in range(10)]
+                await asyncio.wait(tabs, return_when=asyncio.FIRST_COMPLETED)
+                answers = await asyncio.gather(*tabs, *(present(both[tab % 2], family, 2) for tab in range(4)))
+                assert {answer.outcome for answer in answers} <= {Outcome.ROTATED, Outcome.GRACE}
+        finally:
+            await beside.close()
+
+    within(database_url, work, acquire_seconds=30)
+
+
+def test_a_generation_is_graced_from_its_own_rotation_whatever_was_rotated_since(database_url: str) -> None:
+    """And is told the newest successor, which is the one that will do in five minutes."""
+
+    async def work(store: PostgresStore) -> None:
+        family = await started(store, bff=True)
+        for generation in range(1, REMEMBERED + 1):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            for below in range(1, generation + 1):
+                answer = await present(store, family, below)
+                assert answer.outcome is Outcome.GRACE
+                assert answer.family is not None
+                assert answer.family.generation == generation + 1
+        assert (await present(store, family, REMEMBERED + 1)).outcome is Outcome.ROTATED
+        assert (await present(store, family, 1)).outcome is Outcome.THEFT, "longer ago than the row remembers"
+
+    within(database_url, work)
+
+
+def test_a_burst_is_one_step(database_url: str) -> None:
+    """A browser may be left with any generation of it. What was before the burst is as old as it ever was."""
+
+    async def work(store: PostgresStore) -> None:
+        family = await started(store, bff=True)
+        await go_on(store, family)
+        for generation in (3, 4, 5):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+        await age(store, family)
+        for generation in (5, 4, 3):
+            answer = await present(store, family, generation)
+            assert answer.outcome is Outcome.LATE_RETRY
+            assert answer.family is not None
+            assert answer.family.generation == 6
+        async with store.within(transaction=False) as handed:
+            row = await handed.connection.fetchrow(
+                "SELECT rotated_before, late_count FROM families WHERE id = $1", family.id
+            )
+        assert row is not None
+        assert (len(row["rotated_before"]), row["late_count"]) == (2, 1)
+        assert (await present(store, family, 2)).outcome is Outcome.THEFT
 
     within(database_url, work)

@@ -175,10 +175,12 @@ def refresh(bench: Bench) -> Deed:
 
 
 def _one_lives(bench: Bench, family_id: UUID, token: str, last: Answer) -> None:
-    """X2: never two that live; with generation n+1 used, n is theft and ends all."""
+    """X2: never two that live; with generation n+1 used, n is theft and ends all, once its grace is over."""
     successor = str(last.json()["refresh_token"])
     assert successor == steps.token_of(bench.site, family_id, 2), "I2: one successor, derived"
+    steps.age(bench.site, family_id)
     assert steps.refreshed(bench.node, successor).status == 200, "I1"
+    steps.age(bench.site, family_id)
     stolen = steps.refreshed(bench.node, token)
     assert stolen.status == 400, f"I2: two live refresh tokens: {stolen}"
     assert bench.events("refresh.theft", "gid", family_id) == 1, "I7"
@@ -193,6 +195,7 @@ def stolen(bench: Bench) -> Deed:
     newest = token
     for _ in range(2):
         newest = str(steps.refreshed(bench.node, newest).json()["refresh_token"])
+        steps.age(bench.site, made.id)
     return Deed(
         sent=sent_by(lambda node: steps.refreshed(node, token)),
         effects=lambda: bench.count(ENDED, made.id),

@@ -126,7 +126,7 @@ def late_retry_is_counted(bench: Bench) -> None:
     """Flows §6: an answer that was lost for longer than the grace is given again, and the row counts it."""
     made, token = steps.family(bench.site, steps.people(bench.site)[0])
     first = steps.refreshed(bench.node, token)
-    bench.count("WITH a AS (UPDATE families SET rotated_at = now() - interval '11 s' WHERE id = $1) SELECT 0", made.id)
+    steps.age(bench.site, made.id)
     late = steps.refreshed(bench.node, token)
     assert late.status == 200
     assert late.json()["refresh_token"] == first.json()["refresh_token"], "I2: one successor"
