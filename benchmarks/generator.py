@@ -163,7 +163,8 @@ class Generator:
     def _resume(self, now: int) -> None:
         while self._later and self._later[0][0] <= now:
             _, _, line, request = heappop(self._later)
-            self._send(line, request)
+            if line.socket.fileno() >= 0:  # else it was closed on us meanwhile, and another goes on with the errand
+                self._send(line, request)
 
     def _drain(self) -> None:
         """What is under way is waited for, so that the next row finds the server idle and every chain is known."""

@@ -43,6 +43,7 @@ class Stage:
         self.settings: AuthSettings = compiled.auth(self.at)
         self.profiler: Profiler | None = None
         self._floors: dict[int, FloorProcess] = {}
+        self._floor_scalar = 1 + secrets.randbits(255)
         self._twin: Stage | None = None
 
     @property
@@ -57,7 +58,7 @@ class Stage:
     def floor(self, number: int = 1) -> FloorProcess:
         """Started when the first row wants it."""
         if number not in self._floors:
-            self._floors[number] = floors(self.directory, self.site.database_url(), number)
+            self._floors[number] = floors(self.directory, self.site.database_url(), self._floor_scalar, number)
         return self._floors[number]
 
     def twin(self, made: Callable[[Stage], Stage]) -> Stage:

@@ -1,4 +1,7 @@
-"""`python -m benchmarks.floor SOCKET`, BENCH_DATABASE_URL set: all floors behind one Unix socket, until SIGTERM."""
+"""`python -m benchmarks.floor SOCKET`, BENCH_DATABASE_URL set and BENCH_SCALAR (its key).
+
+All floors behind one Unix socket, until SIGTERM.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from benchmarks.floor.app import Floor
 from benchmarks.floor.connections import Connections
 
 
-async def serve(socket: Path, url: str) -> None:
+async def serve(socket: Path, url: str, scalar: int) -> None:
     stop = stop_on_signals()
     connections = Connections()
     await connections.open(url)
     gc.freeze()  # as the product's servers do
-    await listen((Door(Floor(connections), socket),), stop, None)
+    await listen((Door(Floor(connections, scalar), socket),), stop, None)
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), os.environ["BENCH_DATABASE_URL"]))
+    uvloop.run(serve(Path(sys.argv[1]), os.environ["BENCH_DATABASE_URL"], int(os.environ.get("BENCH_SCALAR", "1"))))

@@ -64,9 +64,9 @@ _REDEEM = """
 
 
 class Floor:
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, scalar: int) -> None:
         self._connections = connections
-        self._signer = Signer()
+        self._signer = Signer(scalar)
         self._clients = {b"client": "client"}
         self._waiting: list[tuple[UUID, int, asyncio.Future[Record | None]]] = []
         self._running = 0

@@ -52,8 +52,10 @@ class FloorProcess:
             self._process.wait()
 
 
-def floors(directory: Path, database_url: str, number: int = 1) -> FloorProcess:
-    return FloorProcess("benchmarks.floor", directory / f"floor-{number}.sock", {"BENCH_DATABASE_URL": database_url})
+def floors(directory: Path, database_url: str, scalar: int, number: int) -> FloorProcess:
+    """`scalar`: of the private key."""
+    environment = {"BENCH_DATABASE_URL": database_url, "BENCH_SCALAR": str(scalar)}
+    return FloorProcess("benchmarks.floor", directory / f"floor-{number}.sock", environment)
 
 
 def upstream(port: int) -> FloorProcess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, derive_private_key
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -14,8 +14,9 @@ _HEAD = urlsafe_b64encode(b'{"alg":"ES256","kid":"floor","typ":"at+jwt"}').rstri
 
 
 class Signer:
-    def __init__(self) -> None:
-        self._key = generate_private_key(SECP256R1())
+    def __init__(self, scalar: int) -> None:
+        """The same for each process of a pair: what one signs, the other verifies."""
+        self._key = derive_private_key(scalar, SECP256R1())
         self._public = self._key.public_key()
 
     def sign(self, claims: dict[str, object]) -> bytes:

@@ -15,7 +15,10 @@ SENT = request("GET", "/", {"host": "x"})
 
 
 class Server:
-    """Answers the n-th request of each connection with the n-th status; 0 cuts it. Then 200 for ever."""
+    """Answers the n-th request of each connection with the n-th status; 0 cuts it. Then 200 for ever.
+
+    A negative one is the last answer of its connection.
+    """
 
     def __init__(self, path: Path, statuses: tuple[int, ...]) -> None:
         self._statuses = statuses
@@ -39,9 +42,11 @@ class Server:
                 status = statuses.pop(0) if statuses else 200
                 if not status:
                     return
-                head = b"HTTP/1.1 %d X\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\n" % status
+                head = b"HTTP/1.1 %d X\r\nretry-after: 1\r\ncontent-length: 2\r\n\r\n" % abs(status)
                 line.sendall(head)  # in two pieces, as TCP may
                 line.sendall(b"ok")
+                if status < 0:
+                    return
 
     def close(self) -> None:
         self._listener.close()
@@ -111,6 +116,16 @@ def test_a_connection_cut_in_a_request_is_bad_and_dialled_again(path: Path) -> N
     load = run(path, Errand(4))
     server.close()
     assert (load.units, load.bad) == (4, 1)
+
+
+def test_a_connection_closed_in_a_pause_is_dialled_again_and_nothing_is_bad(path: Path) -> None:
+    class Slow(Errand):
+        pause = 0.05
+
+    server = Server(path, (200, -200))
+    load = run(path, Slow(6))
+    server.close()
+    assert (load.units, load.bad) == (6, 0)
 
 
 def test_a_flow_of_two_requests_is_one_unit(path: Path) -> None:
