@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.figures import Cost, Load, percentile, result_of
+from benchmarks.figures import Cost, Load, percentile, result_of, together
 
 
 def load(*, units: int = 1000, bad: int = 0, own_cpu: float = 0.3) -> Load:
@@ -49,3 +49,12 @@ def test_a_row_without_answers_is_void() -> None:
 def test_a_generator_that_was_the_bottleneck_is_marked() -> None:
     assert result_of("jwks", load(own_cpu=0.81), Cost(0.01, 0.0), None).marks == ["generator at 81% of a core"]
     assert result_of("jwks", load(own_cpu=0.79), Cost(0.01, 0.0), None).marks == []
+
+
+def test_several_windows_are_one() -> None:
+    first = Load(units=2, bad=0, seconds=1.0, latencies=[1, 5], own_cpu=0.25, counted={"200": 2})
+    second = Load(units=4, bad=1, seconds=3.0, latencies=[2, 3, 4, 9], own_cpu=0.75, counted={"200": 4, "503": 1})
+    assert together([first, second]) == Load(
+        units=6, bad=1, seconds=4.0, latencies=[1, 2, 3, 4, 5, 9], own_cpu=0.625, counted={"200": 6, "503": 1}
+    )
+    assert Cost(1.0, 2.0, 3.0) + Cost(0.5, 0.25) == Cost(1.5, 2.25, 3.0)
