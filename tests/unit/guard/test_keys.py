@@ -104,6 +104,27 @@ def test_the_list_grows_by_polls_and_shrinks_by_the_whole_list(net: Network) -> 
     assert [path for path in net.asked if "after" in path] == [f"{keys.FEED_PATH}?after={n}" for n in (0, 1, 0)]
 
 
+def test_no_more_is_held_than_twice_what_is_listed(net: Network) -> None:
+    """Where an entry lives three minutes and six end each second, ten minutes of them would be three times the list."""
+    net.watch.current()
+    ended: list[tuple[float, str]] = []
+    most = listed = 0
+    for second in range(1200):
+        ended += [(net.now, f"{second}-{one}") for one in range(6)]
+        ended = [entry for entry in ended if entry[0] > net.now - 180]
+        net.issuer._ended = {gid for _, gid in ended}
+        net.pass_time(1)
+        net.watch.poll()
+        held = net.watch._held.ended
+        assert isinstance(held, frozenset)
+        assert held >= {gid for _, gid in ended}
+        most, listed = max(most, len(held)), max(listed, len(ended))
+    assert listed == 6 * 180
+    assert most <= 2 * listed + 6 * 30
+    whole = [path for path in net.asked if path.endswith("after=0")]
+    assert len(whole) <= 1200 / 30
+
+
 def test_a_cursor_that_went_back_forgets_nothing(net: Network) -> None:
     net.issuer.end("g1")
     net.feed = lambda: net.issuer.feed(cursor=50)
