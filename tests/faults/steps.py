@@ -18,7 +18,7 @@ from uuid import UUID
 import asyncpg
 from msgspec import Struct
 from tests.fixtures.nodes import BACK, ISSUER, SECRET, Answer, House, Node, Site
-from tests.fixtures.records import AGED, a_family, a_session, a_user
+from tests.fixtures.records import AGED, a_family, a_session, a_user, add_family
 
 from bartizan.auth.passwords import PasswordPool
 from bartizan.database.settings import DatabaseSettings
@@ -112,7 +112,7 @@ def family(site: Site, person: Person, client: str = "shop", **fields: Any) -> t
             found = await records.clients.by_id(client)
             assert found is not None, f"no client {client}: start a node first"
             made = a_family(person.user, found, **given)
-            await records.families.add(made)
+            await add_family(records, made)
             return made
 
     made = within(site, plant)

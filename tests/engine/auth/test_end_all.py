@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.fixtures.many import crowd
-from tests.fixtures.records import RING, a_client, a_family, a_session, a_user, within
+from tests.fixtures.records import RING, a_client, a_family, a_session, a_user, add_family, within
 
 from bartizan.database.store import PostgresStore
 from bartizan.stack import ending, operations
@@ -31,7 +31,7 @@ def test_an_operator_ends_many_and_spares_one(empty_database_url: str) -> None:
             await records.users.add(user, None)
             await records.clients.add(client)
             await records.sessions.add(session, b"x")
-            await records.families.add(family)
+            await add_family(records, family)
         await crowd(empty_database_url, 60, client_id="shop")
         with pytest.raises(Trouble, match="no client 'none'"):
             await ending.end_all(instance, ending.Wish(client="none"))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.fixtures.records import a_client, a_code, a_family, a_link, a_session, a_user, an_interaction, new_id, within
+from tests.fixtures.records import (
+    a_client,
+    a_code,
+    a_family,
+    a_link,
+    a_session,
+    a_user,
+    add_family,
+    an_interaction,
+    new_id,
+    within,
+)
 
 from bartizan.database.purge import make_days, prune, purge
 from bartizan.database.store import PostgresStore
@@ -144,7 +155,7 @@ def test_thirty_one_days_later_the_rest_is_gone(empty_database_url: str) -> None
             await records.links.add(a_link(user))
             await records.interactions.add(b"interaction", an_interaction(client))
             await records.attempts.hit(b"attempt", seconds=60)
-            await records.families.add(a_family(user, client))
+            await add_family(records, a_family(user, client))
             await records.ended.add(new_id())
             await records.events.record(Event(code="signin.done", user_id=user.id, address=ADDRESS))
             await records.jobs.enqueue(Job(id=new_id(), kind="mail.verify"))

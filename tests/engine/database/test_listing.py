@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.fixtures.records import a_client, a_family, a_session, a_user, now, within
+from tests.fixtures.records import a_client, a_family, a_session, a_user, add_family, now, within
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.ended import Many
@@ -30,7 +30,7 @@ async def _plant(store: PostgresStore, *families: Family) -> None:
         await records.users.add(USER, None)
         await records.clients.add(CLIENT)
         for family in families:
-            await records.families.add(family)
+            await add_family(records, family)
 
 
 async def _listed(store: PostgresStore) -> set[str]:
@@ -75,7 +75,7 @@ def test_idle_ones_change_no_key_however_many_end(empty_database_url: str, activ
             await records.sessions.add(session, b"f" * 32)
             await records.clients.add(CLIENT)
             for family in families:
-                await records.families.add(family)
+                await add_family(records, family)
         async with store.transaction() as records:
             ended = await records.ended.end_many(Many(), "test")
         assert (ended.sessions, ended.families) == (1, 12)

@@ -15,6 +15,7 @@ from tests.fixtures.records import (
     a_file,
     a_session,
     a_user,
+    add_family,
     new_id,
     now,
     within,
@@ -44,7 +45,7 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             assert await records.users.add(user, "hash")
             await records.clients.add(client)
             await records.sessions.add(session, session.id.bytes)
-            await records.families.add(family)
+            await add_family(records, family)
             await records.consents.grant(a_consent(user, client))
             await records.codes.add(session.id.bytes, a_code(user, client))
             assert await records.files.reserve(file, quota=10_000)
@@ -82,7 +83,7 @@ def test_a_file_is_seen_through_a_living_family_of_its_owner_alone(database_url:
             for who in (user, other):
                 await records.users.add(who, None)
             for family in (mine, theirs, over):
-                await records.families.add(family)
+                await add_family(records, family)
             assert await records.files.reserve(file, quota=10_000)
         async with store.reading() as records:
             seen = [
@@ -137,7 +138,7 @@ def test_a_session_that_is_over_but_feeds_an_app_can_still_be_ended(database_url
         async with store.transaction() as records:
             await records.users.add(user, None)
             await records.sessions.add(session, session.id.bytes)
-            await records.families.add(family)
+            await add_family(records, family)
             assert [found.id for found in await records.sessions.of_user(user.id)] == [session.id]
             assert await records.sessions.end_all_of(user.id, "test") == [family.id]
             assert await records.sessions.of_user(user.id) == []
@@ -160,7 +161,7 @@ def test_the_files_clients_are_exactly_the_files(empty_database_url: str) -> Non
             assert await records.clients.add(console)
             assert not await records.clients.add(console)
             await records.clients.replace_file_owned((spa, gone))
-            await records.families.add(family)
+            await add_family(records, family)
             await records.consents.grant(a_consent(user, gone))
             assert await records.clients.by_id("spa") == spa
         async with store.transaction() as records:
@@ -186,7 +187,7 @@ def test_consent_is_one_a_client_and_has_an_end(database_url: str) -> None:
             await records.consents.grant(wider)
             assert await records.consents.of(user.id, client.id) == wider
             family = a_family(user, client)
-            await records.families.add(family)
+            await add_family(records, family)
             used = await records.consents.of_user(user.id)
             assert [consent.last_used_at for consent in used] == [family.rotated_at]
             await records.consents.grant(a_consent(user, client, until=now() - timedelta(seconds=1)))

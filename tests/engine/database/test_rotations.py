@@ -7,10 +7,24 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.fixtures.records import AGED, RING, a_client, a_consent, a_family, a_session, a_user, within
+from tests.fixtures.records import (
+    AGED,
+    RING,
+    a_beginning,
+    a_client,
+    a_code,
+    a_consent,
+    a_family,
+    a_session,
+    a_user,
+    add_family,
+    now,
+    within,
+)
 
 from bartizan.database.presented import GRACED_RUN_ENDS, REMEMBERED
 from bartizan.database.store import PostgresStore, connect
+from bartizan.model.event import Event
 from bartizan.model.families import Family, Outcome, Rotation
 
 pytestmark = pytest.mark.engine
@@ -25,7 +39,7 @@ async def started(store: PostgresStore, **fields: object) -> Family:
         await records.users.add(user, None)
         await records.clients.add(client)
         family = a_family(user, client, **fields)
-        await records.families.add(family)
+        await add_family(records, family)
     return family
 
 
@@ -226,7 +240,7 @@ def test_theft_ends_the_session_if_the_client_is_the_bff(database_url: str, bff:
             beside = a_family(user, other, session_id=session.id)
             offline = a_family(user, other, session_id=None)
             for each in (family, beside, offline):
-                await records.families.add(each)
+                await add_family(records, each)
         await go_on(store, family)
         assert (await present(store, family, 1)).outcome is Outcome.THEFT
         async with store.reading() as records:
@@ -284,7 +298,7 @@ def test_withdrawn_consent_and_ended_session_end_what_hangs_on_them(database_url
             await records.consents.grant(a_consent(user, client))
             offline, online = a_family(user, client), a_family(user, client, session_id=session.id)
             for family in (offline, online):
-                await records.families.add(family)
+                await add_family(records, family)
             assert await records.sessions.end(session.id, "test") == [online.id]
             assert await records.sessions.end(session.id, "test") == []
             assert await records.consents.withdraw(user.id, client.id) == [offline.id]
@@ -299,13 +313,17 @@ def test_withdrawn_consent_and_ended_session_end_what_hangs_on_them(database_url
 def test_a_family_lives_no_longer_than_its_consent(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         user, client = a_user(), a_client()
-        family = a_family(user, client)
-        until = family.created_at + timedelta(days=2)
+        session, until = a_session(user), now() + timedelta(days=2)
         async with store.transaction() as records:
             await records.users.add(user, None)
             await records.clients.add(client)
+            await records.sessions.add(session, session.id.bytes)
             await records.consents.grant(a_consent(user, client, until=until))
-            await records.families.add(family)
+            await records.codes.add(session.id.bytes, a_code(user, client, session_id=session.id))
+        begins = a_beginning(user, client, session_id=session.id)
+        family = await store.redemptions.redeem(session.id.bytes, begins, Event(code="token.issued"))
+        assert family is not None
+        assert family.idle_until == family.absolute_until == until
         answer = await present(store, family, 1)
         assert answer.family is not None
         assert answer.family.idle_until == answer.family.absolute_until == until
@@ -321,7 +339,7 @@ def test_a_rotation_is_hot(empty_database_url: str) -> None:
         async with store.transaction() as records:
             families = [a_family(user, client) for _ in range(40)]
             for family in families:
-                await records.families.add(family)
+                await add_family(records, family)
         for generation in range(1, 51):
             for family in families:
                 assert (await present(store, family, generation)).outcome is Outcome.ROTATED

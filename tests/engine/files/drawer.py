@@ -13,7 +13,7 @@ from uuid import UUID
 
 from PIL import Image
 from starlette.types import Message
-from tests.fixtures.records import RING, a_client, a_family, a_user
+from tests.fixtures.records import RING, a_client, a_family, a_user, add_family
 from tests.unit.web.calling import Answer, calling
 
 from bartizan.database.settings import DatabaseSettings
@@ -90,7 +90,7 @@ class Drawer:
         async def add(records: Records) -> None:
             await records.users.add(user, "hash")
             await records.clients.add(client)
-            await records.families.add(family)
+            await add_family(records, family)
 
         self.within(add)
         return Person(user.id, family.id)

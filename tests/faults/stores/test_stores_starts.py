@@ -169,7 +169,8 @@ def test_killed_at_each_step_of_a_first_start(tmp_path: Path, monkeypatch: pytes
         assert "Traceback" not in stack.output
         status = stack.status()
         assert status["ready"] is True, status
-        assert set(stack.site().people) == {"alice@example.com", "bob@example.com", "carol@example.com"}, "as in any demo"
+        people = set(stack.site().people)
+        assert people == {"alice@example.com", "bob@example.com", "carol@example.com"}, "as in any demo"
         check_second(stack)
         if LONG:
             check_supervisor_stopped(stack)
