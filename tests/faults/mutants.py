@@ -52,7 +52,7 @@ MUTANTS: dict[str, Change] = {
     ),
     "a mailed link works once": _change("database.links", "used_at IS NULL AND ", ""),
     "what is ended is listed": _change(
-        "database.ending", "FROM gone WHERE NOT (SELECT exceeded FROM room)", "FROM gone WHERE false"
+        "database.ending", "WHERE has_access AND NOT (SELECT exceeded FROM room)", "WHERE false"
     ),
     "signing out ends the families": _change(
         "database.ending", "return await end_families(within, SESSIONS, reason, session_ids)", "return []"
