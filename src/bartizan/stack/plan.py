@@ -185,8 +185,8 @@ def environment(at: Effective) -> dict[str, str]:
         from bartizan.stack import authority
 
         given |= authority.environment(at.path("ca"))
-    # Threads that allocate little need no heaps of their own: some megabytes a process.
-    return given | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
+    # One heap for all threads: they allocate little, and what another one frees does not go back (stack/memory.py).
+    return given | {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 def needs_migration(at: Effective) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from bartizan.stack import memory
 from bartizan.stack.effective import Effective, read
 
 SERVERS = ("auth", "frontend", "files", "worker", "monitoring", "gateway")
@@ -57,10 +58,14 @@ def run(at: Effective, servers: tuple[str, ...], process: str) -> int:
 
 
 async def _settled_in(work: Coroutine[Any, Any, None]) -> None:
-    """What was imported stays for good: it is never looked at again."""
+    """What was imported stays for good: it is never looked at again. What is freed goes back."""
     gc.freeze()
     gc.enable()
-    await work
+    giving_back = asyncio.create_task(memory.give_back())
+    try:
+        await work
+    finally:
+        giving_back.cancel()
 
 
 if __name__ == "__main__":
