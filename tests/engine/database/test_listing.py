@@ -9,7 +9,7 @@ from tests.fixtures.records import a_client, a_family, a_session, a_user, add_fa
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.ended import Many
-from bartizan.model.families import Family
+from bartizan.model.families import Family, Outcome
 from bartizan.model.keys import StoredKey
 
 pytestmark = pytest.mark.engine
@@ -57,6 +57,29 @@ def test_what_may_have_access_is_listed_and_what_lay_idle_is_not(empty_database_
             for family in (idle, just, late, long_ago):
                 assert await records.ended.contains(family.id), "introspection is told by the row itself"
                 assert await records.families.by_id(family.id) is None, "no refresh"
+
+    within(empty_database_url, work)
+
+
+def test_whoever_is_honoured_late_is_listed_however_long_ago_the_rotation_was(empty_database_url: str) -> None:
+    """By the product's own judgement: a late retry gives a token and leaves the time of the rotation alone."""
+    family = a_family(USER, CLIENT)
+
+    async def present(store: PostgresStore, generation: int) -> Outcome:
+        found = await store.rotations.rotate(family.id, generation, CLIENT.id, key_id="testkey1", idle_seconds=86_400)
+        return found.outcome
+
+    async def work(store: PostgresStore) -> None:
+        await _plant(store, family)
+        assert await present(store, 1) is Outcome.ROTATED
+        async with store.within(transaction=False) as handed:
+            await handed.connection.execute(
+                "UPDATE families SET rotated_at = rotated_at - interval '2 hours' WHERE id = $1", family.id
+            )
+        assert await present(store, 1) is Outcome.LATE_RETRY
+        async with store.transaction() as records:
+            assert await records.families.end(family.id, "test")
+        assert await _listed(store) == {str(family.id)}
 
     within(empty_database_url, work)
 
