@@ -29,19 +29,19 @@ MUTANTS: dict[str, Change] = {
     ),
     "a code and its event are one commit": _change(
         "database.redemptions",
-        """            await PostgresEvents(handed).record_all([one.event for one in asked])
+        """            await handed.connection.execute(ISSUE, fingerprints, codes, events)
         # failpoint: code.committed
 """,
-        """        # failpoint: code.committed
+        """            await handed.connection.execute(ISSUE, fingerprints, codes, "[]")
+        # failpoint: code.committed
         async with self._within(transaction=True) as handed:
             await PostgresEvents(handed).record_all([one.event for one in asked])
 """,
     ),
     "a family and its event are one commit": _change(
-        "database.redemptions",
-        "        await PostgresEvents(handed).record_all([one.event for one in bought])\n",
-        "",
+        "database.redemptions", "as_json(begins), events)", 'as_json(begins), "[]")'
     ),
+    "an interaction gives one code": _change("database.codes", "AND NOT done AND", "AND"),
     "a request_uri is opened once": _change(
         "database.pushed",
         """DELETE FROM pushed WHERE fingerprint = $1 AND client_id = $2

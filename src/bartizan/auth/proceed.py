@@ -16,7 +16,6 @@ from bartizan.auth.steps import SILENT, Step, consent_matters, next_step
 from bartizan.model.clients import Client, Consent
 from bartizan.model.codes import Code, Interaction
 from bartizan.model.sessions import Session
-from bartizan.model.store import Records
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth import answers, authorize, scopes
 from bartizan.protocol.oauth.authorize import AuthorizationRequest
@@ -112,7 +111,8 @@ async def deny(request: Request, ports: AuthPorts, settings: AuthSettings) -> Re
         return _see_other("/account")
     interaction, asked, _ = under_way
     async with ports.store.transaction() as records:
-        await _finish(records, interaction)
+        if not await records.interactions.finish(interaction.id):
+            raise _over()
     return _to_client(_refusal(asked, "access_denied", settings), _forget(settings))
 
 
@@ -156,13 +156,9 @@ async def _grant(request: Request, ports: AuthPorts, settings: AuthSettings, her
     event = trace.of(request).event(
         "code.issued", user_id=session.user_id, client_id=here.client.id, session_id=session.id
     )
-    if not stored:
-        await ports.store.redemptions.issue(secrets.fingerprint(secret), code, event)
-    else:
-        async with ports.store.transaction() as records:
-            await _finish(records, here.interaction)
-            await records.codes.add(secrets.fingerprint(secret), code)
-            await records.events.record(event)
+    ends = here.interaction.id if stored else None
+    if not await ports.store.redemptions.issue(secrets.fingerprint(secret), code, event, ends=ends):
+        raise _over()
     return answers.granted(here.request.redirect, code=secret, state=here.request.state, issuer=settings.issuer)
 
 
@@ -173,11 +169,8 @@ def _granted(here: _Situation) -> tuple[str, ...]:
     return scopes.common(here.request.scopes, here.consent.scopes)
 
 
-async def _finish(records: Records, interaction: Interaction) -> None:
-    if not await records.interactions.finish(interaction.id):
-        raise Refused(
-            "expired", "this sign-in was already finished, or took too long", "interaction is done", status=400
-        )
+def _over() -> Refused:
+    return Refused("expired", "this sign-in was already finished, or took too long", "interaction is done", status=400)
 
 
 def _refusal(asked: AuthorizationRequest, error: str, settings: AuthSettings) -> str:

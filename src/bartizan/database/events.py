@@ -10,15 +10,24 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from bartizan.database.connection import Row
-from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.rows import as_json, marks, names, read, read_or_none, values
 from bartizan.database.within import Within
 from bartizan.model.event import EVENTS, Event, Seal, StoredEvent
 from bartizan.protocol.secrets import uuid7
 from bartizan.protocol.web import privacy
 
 _COLUMNS = names(StoredEvent)
-_RECORD = f"INSERT INTO events ({_COLUMNS}) VALUES ({marks(StoredEvent)})"
 _SEAL = names(Seal)
+
+
+def recording(parameter: str, which: str = "") -> str:
+    """A statement, or a part of one, that notes what `PostgresEvents.ready` made."""
+    given = ", ".join("now()" if name == "at" else f"told.{name}" for name in StoredEvent.__struct_fields__)
+    told = f"json_populate_recordset(NULL::events, {parameter}) AS told"
+    return f"INSERT INTO events ({_COLUMNS}) SELECT {given} FROM {told} {which}"
+
+
+_RECORD = recording("$1")
 
 # An event's time is its transaction's start; older than this, none can still be on its way. An operator's ending of
 # many may take two minutes a statement (`ended.py`): what came into a sealed segment later would break its seal.
@@ -34,9 +43,13 @@ class PostgresEvents:
         await self.record_all([event])
 
     async def record_all(self, events: Sequence[Event]) -> None:
-        at: datetime = await self._connection.fetchval("SELECT now()")
-        stored = [values(await self._stored(event, at)) for event in events]
-        await self._connection.executemany(_RECORD, stored)
+        await self._connection.execute(_RECORD, await self.ready(events))
+
+    async def ready(self, events: Sequence[Event]) -> str:
+        """For `recording`. The key of the day and the ids go by the clock, the rows' time by the transaction: around
+        midnight they may lie some milliseconds apart, and an event bears the hash of the day beside."""
+        at = self._within.clock()
+        return as_json([await self._stored(event, at) for event in events])
 
     async def _stored(self, event: Event, at: datetime) -> StoredEvent:
         if event.code not in EVENTS:

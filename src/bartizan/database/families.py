@@ -11,23 +11,21 @@ from bartizan.database.within import Within
 from bartizan.model.families import Family, NewFamily
 
 COLUMNS = names(Family)
-_GIVEN = tuple(NewFamily.__struct_fields__)
-_SECONDS = {name: f"${number}" for number, name in enumerate(_GIVEN, 1)}
+_GIVEN = names(NewFamily).removesuffix(", idle_seconds, absolute_seconds")
+_ASKED = ", ".join(f"asked.{name}" for name in _GIVEN.split(", "))
 
-# It lives no longer than the consent that it comes from.
-BEGIN = f"""
-    INSERT INTO families (
-        {", ".join(_GIVEN[:-2])}, generation, created_at, rotated_at, idle_until, absolute_until
-    )
-    SELECT {", ".join(f"${number}" for number in range(1, len(_GIVEN) - 1))}, 1, now(), now(),
-        least(now() + make_interval(secs => {_SECONDS["idle_seconds"]}), consented),
-        least(now() + make_interval(secs => {_SECONDS["absolute_seconds"]}), consented)
-    FROM (SELECT) AS one LEFT JOIN (
-        SELECT until AS consented FROM consents
-        WHERE user_id = {_SECONDS["user_id"]} AND client_id = {_SECONDS["client_id"]}
-    ) AS consent ON true
-    RETURNING {COLUMNS}
-"""
+
+def beginning(asked: str) -> str:
+    """A statement, or its end: begins the families of `asked`, which has the columns of NewFamily. Each lives no longer
+    than the consent that it comes from."""
+    return f"""
+    INSERT INTO families ({_GIVEN}, generation, created_at, rotated_at, idle_until, absolute_until)
+    SELECT {_ASKED}, 1, now(), now(), least(now() + make_interval(secs => asked.idle_seconds), until),
+        least(now() + make_interval(secs => asked.absolute_seconds), until)
+    FROM {asked} LEFT JOIN consents ON consents.user_id = asked.user_id AND consents.client_id = asked.client_id
+    """
+
+
 LIVING = "ended_at IS NULL AND idle_until > now() AND absolute_until > now()"
 
 

@@ -1,7 +1,7 @@
-"""OAuth 2.1 §4.1.3, coalesced: codes issued and codes redeemed, many in one transaction and one commit.
+"""OAuth 2.1 §4.1.3, coalesced: codes issued and codes redeemed, many in one statement, which is one commit.
 
-Each is answered after that commit. What must be single stays so by its own row: a batch changes nothing about it, as
-each code is its own UPDATE. Codes are taken in the order of their sessions, as everybody locks these. One whose session
+Each is answered after that commit. A code and its event are one statement; a code spent, its family and its event
+likewise: nothing lies in between that could be lost. What must be single stays so by its own row. A code whose session
 or row somebody holds is passed over and goes alone (flows §6): an ending of many may hold it for as long as anybody
 waits, and that is no reason to fail the others.
 """
@@ -9,24 +9,20 @@ waits, and that is no reason to fail the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import replace
 
 from bartizan.database.coalesce import Coalescer
-from bartizan.database.codes import ADD, COLUMNS, REDEEM, REDEEM_FREE
+from bartizan.database.codes import HOLD_CODE, HOLD_SESSION, ISSUE, ISSUE_FOR, READ, REDEEM
 from bartizan.database.events import PostgresEvents
-from bartizan.database.families import BEGIN
-from bartizan.database.rows import read, values
-from bartizan.database.users import SELECT as USER
+from bartizan.database.rows import as_json, read
 from bartizan.database.within import Opens, Within
 from bartizan.model.codes import Code
 from bartizan.model.event import Event
 from bartizan.model.families import Family, NewFamily
 from bartizan.model.users import User
-
-_CODES = f"SELECT fingerprint, {COLUMNS} FROM codes WHERE fingerprint = ANY ($1)"
-_USERS = f"{USER} WHERE users.id = ANY ($1)"
 
 Seen = tuple[Code, User | None]
 
@@ -53,50 +49,62 @@ class PostgresRedemptions:
     async def see(self, fingerprint: bytes) -> Seen | None:
         return await self._seen.ask(fingerprint)
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event) -> None:
-        await self._issues.ask(_Issue(fingerprint, code, event))
+    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+        asked = _Issue(fingerprint, code, event)
+        if ends is None:
+            await self._issues.ask(asked)
+            return True
+        return await self._issue_for(ends, asked)
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
-        asked = _Redeem(fingerprint, begins, event)
-        family = await self._redeems.ask(asked)
-        if family is None:  # no good, or passed over
-            family = (await self._redeem([asked]))[0]
-        return family
+        asked = _Redeem(fingerprint, begins, replace(event, gid=begins.id))
+        return await self._redeems.ask(asked) or await self._redeem_alone(asked)
 
     async def _read(self, fingerprints: Sequence[bytes]) -> list[Seen | None]:
         async with self._within(transaction=False) as handed:
-            rows = await handed.connection.fetch(_CODES, [*set(fingerprints)])
-            people = await handed.connection.fetch(_USERS, [*{row["user_id"] for row in rows}]) if rows else []
-        users = {row["id"]: read(User, row) for row in people}
-        codes = {row["fingerprint"]: read(Code, row) for row in rows}
-        found = [codes.get(fingerprint) for fingerprint in fingerprints]
-        return [None if code is None else (code, users.get(code.user_id)) for code in found]
+            rows = await handed.connection.fetch(READ, [*set(fingerprints)])
+        seen = {row["fingerprint"]: (read(Code, row), read(User, row) if row["id"] else None) for row in rows}
+        return [seen.get(fingerprint) for fingerprint in fingerprints]
 
     async def _issue(self, asked: Sequence[_Issue]) -> list[None]:
-        async with self._within(transaction=True) as handed:
-            rows = [(one.fingerprint, *values(one.code)) for one in asked]
-            await handed.connection.executemany(ADD, rows)
-            # failpoint: code.added
-            await PostgresEvents(handed).record_all([one.event for one in asked])
+        async with self._within(transaction=False) as handed:
+            events = await PostgresEvents(handed).ready([one.event for one in asked])
+            fingerprints, codes = [one.fingerprint for one in asked], as_json(one.code for one in asked)
+            # failpoint: code.issuing
+            await handed.connection.execute(ISSUE, fingerprints, codes, events)
         # failpoint: code.committed
         return [None] * len(asked)
 
-    async def _redeem(self, asked: Sequence[_Redeem]) -> list[Family | None]:
-        """Twins of one batch are two UPDATEs of one row: the second finds it spent."""
-        inline = sorted(asked, key=lambda one: (one.event.session_id or one.begins.id, one.fingerprint))
-        async with self._within(transaction=True) as handed:
-            statement = REDEEM if len(inline) == 1 else REDEEM_FREE
-            spent = await handed.connection.fetchmany(statement, [(one.fingerprint, one.begins.id) for one in inline])
-            # failpoint: code.spent
-            bought = {row["family_id"] for row in spent}
-            begun = await self._begin(handed, [one for one in inline if one.begins.id in bought])
-        # failpoint: redeem.committed
-        return [begun.get(one.begins.id) for one in asked]
+    async def _issue_for(self, interaction: UUID, one: _Issue) -> bool:
+        async with self._within(transaction=False) as handed:
+            events = await PostgresEvents(handed).ready([one.event])
+            # failpoint: code.finishing
+            done = await handed.connection.execute(
+                ISSUE_FOR, [one.fingerprint], as_json([one.code]), events, interaction
+            )
+        # failpoint: code.finished
+        return done == "INSERT 0 1"
 
-    async def _begin(self, handed: Within, bought: Sequence[_Redeem]) -> dict[object, Family]:
-        if not bought:
-            return {}
-        rows = await handed.connection.fetchmany(BEGIN, [astuple(one.begins) for one in bought])
-        # failpoint: family.added
-        await PostgresEvents(handed).record_all([one.event for one in bought])
-        return {row["id"]: read(Family, row) for row in rows}
+    async def _redeem(self, asked: Sequence[_Redeem]) -> list[Family | None]:
+        async with self._within(transaction=False) as handed:
+            families = await _redeemed(handed, asked)
+        # failpoint: redeem.committed
+        return families  # noqa: RET504 - the mark between is a call in a test
+
+    async def _redeem_alone(self, one: _Redeem) -> Family | None:
+        """It is no good, or was passed over: whoever holds its session or itself is waited for."""
+        async with self._within(transaction=True) as handed:
+            await handed.connection.execute(HOLD_SESSION, one.fingerprint)
+            await handed.connection.execute(HOLD_CODE, one.fingerprint)
+            return (await _redeemed(handed, [one]))[0]
+
+
+async def _redeemed(within: Within, asked: Sequence[_Redeem]) -> list[Family | None]:
+    """Twins of one batch ask for one row, which buys one of their families."""
+    events = await PostgresEvents(within).ready([one.event for one in asked])
+    fingerprints, begins = [one.fingerprint for one in asked], [one.begins for one in asked]
+    idle, absolute = [one.idle_seconds for one in begins], [one.absolute_seconds for one in begins]
+    # failpoint: code.redeeming
+    rows = await within.connection.fetch(REDEEM, fingerprints, idle, absolute, as_json(begins), events)
+    begun = {row["id"]: read(Family, row) for row in rows}
+    return [begun.get(one.begins.id) for one in asked]

@@ -140,7 +140,7 @@ class Use:
         except BaseException as error:
             self._give_back(error, cut=True)
             raise
-        return Within(connection, store.settings, store.days, store.chance)
+        return Within(connection, store.settings, store.days, store.chance, store.clock)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

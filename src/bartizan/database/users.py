@@ -11,15 +11,15 @@ from bartizan.database.rows import read, read_or_none
 from bartizan.database.within import Within
 from bartizan.model.users import User, identifier_key
 
-_COLUMNS = """
+COLUMNS = """
     users.id, email, verified AS email_verified, name, admin, disabled, created_at, changed_at AS password_changed_at
 """
-_FROM = """
-    FROM users
+PEOPLE = """
+    users
     JOIN identifiers ON identifiers.user_id = users.id
     LEFT JOIN credentials ON credentials.user_id = users.id
 """
-SELECT = f"SELECT {_COLUMNS} {_FROM}"
+SELECT = f"SELECT {COLUMNS} FROM {PEOPLE}"
 
 
 class PostgresUsers:
@@ -57,7 +57,7 @@ class PostgresUsers:
 
     async def by_email_to_sign_in(self, email: str) -> tuple[User, str | None] | None:
         row = await self._connection.fetchrow(
-            f"SELECT {_COLUMNS}, password {_FROM} WHERE identifiers.key = $1", identifier_key(email)
+            f"SELECT {COLUMNS}, password FROM {PEOPLE} WHERE identifiers.key = $1", identifier_key(email)
         )
         return None if row is None else (read(User, row), row["password"])
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,6 +19,7 @@ class Within(Struct, frozen=True):
     settings: DatabaseSettings
     days: DayKeys
     chance: Chance
+    clock: Callable[[], datetime]  # the database's, as `clock.py` counts on
 
 
 class Opens(Protocol):

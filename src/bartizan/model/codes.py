@@ -45,11 +45,14 @@ class Redemptions(Protocol):
         """The row, spent or not, and whose it is: to check client, redirect and verifier before spending it."""
         ...
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event) -> None: ...
+    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+        """The code and its event. `ends`: the interaction that it comes of, which is over then. False, and nothing
+        happened, when that was over before, so no second code comes of one."""
+        ...
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
         """Spends the code, begins the family, notes the event. None, and nothing happened, when the code is unknown,
-        late or spent before (then see `Codes.bought`), or its session has ended. The event names that session."""
+        late or spent before (then see `Codes.bought`), or its session has ended. The event gets the family's `gid`."""
         ...
 
 

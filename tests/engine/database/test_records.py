@@ -47,13 +47,14 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             await records.sessions.add(session, session.id.bytes)
             await add_family(records, family)
             await records.consents.grant(a_consent(user, client))
-            await records.codes.add(session.id.bytes, a_code(user, client))
+            await records.codes.add(session.id.bytes * 2, a_code(user, client))
             assert await records.files.reserve(file, quota=10_000)
             assert await records.users.by_id(user.id) == user
             assert await records.users.by_email(f"  {user.email.upper()} ") == user
             assert user in await records.users.search(user.email[:12].upper(), limit=5, offset=0)
             assert await records.files.may_see(file.id, user.id, family.id) == file
             assert await records.files.may_see(file.id, new_id(), family.id) is None
+        assert await store.redemptions.see(session.id.bytes * 2) is not None
         async with store.transaction() as records:
             assert await records.users.any_admin()
             await records.users.set_verified(user.id)
@@ -68,7 +69,7 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             assert await records.files.used(user.id) == 0
             assert await records.ended.contains(family.id)
             assert await records.files.may_see(file.id, user.id, family.id) is None
-        assert await store.redemptions.see(session.id.bytes) is None
+        assert await store.redemptions.see(session.id.bytes * 2) is None
 
     within(database_url, work)
 

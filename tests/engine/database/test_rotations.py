@@ -319,9 +319,9 @@ def test_a_family_lives_no_longer_than_its_consent(database_url: str) -> None:
             await records.clients.add(client)
             await records.sessions.add(session, session.id.bytes)
             await records.consents.grant(a_consent(user, client, until=until))
-            await records.codes.add(session.id.bytes, a_code(user, client, session_id=session.id))
+            await records.codes.add(session.id.bytes * 2, a_code(user, client, session_id=session.id))
         begins = a_beginning(user, client, session_id=session.id)
-        family = await store.redemptions.redeem(session.id.bytes, begins, Event(code="token.issued"))
+        family = await store.redemptions.redeem(session.id.bytes * 2, begins, Event(code="token.issued"))
         assert family is not None
         assert family.idle_until == family.absolute_until == until
         answer = await present(store, family, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,6 +18,7 @@ from tests.fixtures.records import (
     a_link,
     a_session,
     a_user,
+    add_family,
     an_interaction,
     new_id,
     now,
@@ -24,20 +26,30 @@ from tests.fixtures.records import (
 )
 
 from bartizan.database.store import PostgresStore
+from bartizan.model.clients import Client
 from bartizan.model.codes import Pushed
 from bartizan.model.event import Event
 from bartizan.model.families import Family, NewFamily, Outcome
+from bartizan.model.users import User
 
 RACERS = 20
 
 pytestmark = pytest.mark.engine
 
 
+async def _plant(store: PostgresStore, user: User, client: Client, fingerprint: bytes, **fields: Any) -> None:
+    """A code, of a living session."""
+    session = a_session(user)
+    async with store.transaction() as records:
+        await records.users.add(user, None)
+        await records.sessions.add(session, os.urandom(32))
+        await records.codes.add(fingerprint, a_code(user, client, session_id=session.id, **fields))
+
+
 def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         user, client, fingerprint = a_user(), a_client(), os.urandom(32)
-        async with store.transaction() as records:
-            await records.codes.add(fingerprint, a_code(user, client))
+        await _plant(store, user, client, fingerprint)
 
         async def redeem() -> Family | None:
             begins = a_beginning(user, client)
@@ -57,16 +69,15 @@ def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str)
 
 
 def test_a_disabled_client_buys_nothing_however_lately_it_was_disabled(database_url: str) -> None:
-    """A process may hold a client for a second (auth/known_clients.py); what it issues and redeems in it is nothing."""
+    """A process may hold a client for a moment (database/known_clients.py); what it redeems then is nothing."""
 
     async def work(store: PostgresStore) -> None:
         user, client, before, after = a_user(), a_client(), os.urandom(32), os.urandom(32)
+        await _plant(store, user, client, before)
         async with store.transaction() as records:
             await records.clients.add(client)
-            await records.codes.add(before, a_code(user, client))
             await records.clients.set_disabled(client.id, True)
-        async with store.transaction() as records:
-            await records.codes.add(after, a_code(user, client))
+        await _plant(store, user, client, after)
         for fingerprint in (before, after):
             begins = a_beginning(user, client)
             said = Event(code="token.issued", gid=begins.id)
@@ -138,11 +149,9 @@ def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -
 
 def test_a_late_code_buys_nothing(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
-        fingerprint = os.urandom(32)
-        async with store.transaction() as records:
-            late = a_code(a_user(), a_client(), expires_at=now() - timedelta(seconds=1))
-            await records.codes.add(fingerprint, late)
-        begins = a_beginning(a_user(), a_client())
+        user, client, fingerprint = a_user(), a_client(), os.urandom(32)
+        await _plant(store, user, client, fingerprint, expires_at=now() - timedelta(seconds=1))
+        begins = a_beginning(user, client)
         assert await store.redemptions.redeem(fingerprint, begins, Event(code="token.issued")) is None
         async with store.reading() as records:
             assert await records.codes.bought(fingerprint) is None
@@ -299,7 +308,7 @@ def test_theft_and_sign_out_at_once_do_not_wait_for_each_other(database_url: str
             family = a_family(user, client, session_id=session.id, bff=True, generation=9)
             async with store.transaction() as records:
                 await records.sessions.add(session, os.urandom(32))
-                await records.families.add(family)
+                await add_family(records, family)
 
             async def theft(family: Family = family) -> Outcome:
                 stolen = await store.rotations.rotate(family.id, 2, family.client_id, key_id="k", idle_seconds=60)

@@ -30,8 +30,8 @@ DEEDS = deeds_oauth.DEEDS | deeds_pages.DEEDS | deeds_bff.DEEDS
 
 _TRANSACTION = ("store.begin", "store.commit", "store.committed", "answer.sending")
 _ROTATION = ("rotations.rotating", "rotations.rotated", "answer.sending")
-_ISSUE = ("code.added", "code.committed", "answer.sending")
-_REDEEM = ("code.spent", "family.added", "redeem.committed", "answer.sending")
+_ISSUE = ("code.issuing", "code.committed", "answer.sending")
+_REDEEM = ("code.redeeming", "redeem.committed", "answer.sending")
 _PUSH = ("par.push", "par.pushed", "answer.sending")
 
 # What each deed passes on its way. Each of them is killed there, each time that it passes.
@@ -48,6 +48,7 @@ PASSES: dict[str, tuple[str, ...]] = {
     "client credentials": ("answer.sending",),
     "introspect": ("answer.sending",),
     **dict.fromkeys(deeds_pages.DEEDS, _TRANSACTION),
+    "consent": (*_TRANSACTION, "code.finishing", "code.finished"),
     "begin a login": (*_PUSH, "bff.pushed"),
     "callback": (*_REDEEM, "callback.redeemed"),
     "refresh by the app": (*_ROTATION, "bff.rotated"),
@@ -57,7 +58,7 @@ PASSES: dict[str, tuple[str, ...]] = {
 EVERYWHERE = {"authorize", "sign in", "redeem", "refresh", "sign out"}
 # Where it is decided: right before the commit, and right after.
 DECIDED = {
-    "store.commit", "store.committed", "code.added", "code.committed", "family.added", "redeem.committed",
+    "store.commit", "store.committed", "code.committed", "code.finished", "redeem.committed",
     "rotations.rotated", "rotations.judged", "rotations.judgement_committed", "par.pushed", "authorize.taken",
     "authorize.begun", "callback.redeemed", "bff.rotated", "bff.revoked", "bff.pushed",
 }  # fmt: skip
@@ -105,7 +106,7 @@ def _planned(bench: Bench, name: str) -> list[tuple[str, int]]:
     return [(mark, number) for mark in sorted(chosen) for number in range(1, passed.count(mark) + 1)]
 
 
-@pytest.mark.parametrize("mark", ["code.spent", "family.added", "redeem.committed"])
+@pytest.mark.parametrize("mark", ["code.redeeming", "redeem.committed"])
 def test_a_batch_of_codes_dies_whole_or_not_at_all(bench: Bench, mark: str) -> None:
     """Twenty-four people's codes in one or two commits: each of them is bought once, or can still be."""
     people = steps.people(bench.site, 24)

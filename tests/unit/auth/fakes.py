@@ -336,9 +336,12 @@ class FakeRedemptions:
         code, _ = self._tables.codes.get(fingerprint, (None, None))
         return None if code is None else (code, await self._records.users.by_id(code.user_id))
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event) -> None:
+    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+        if ends is not None and not await self._records.interactions.finish(ends):
+            return False
         await self._records.codes.add(fingerprint, code)
         await self._records.events.record(event)
+        return True
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
         code, bought = self._tables.codes.get(fingerprint, (None, None))
