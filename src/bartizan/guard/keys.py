@@ -34,8 +34,8 @@ _BREATH = 0.25  # between polls that are answered at once
 _KEYS_EVERY = 300.0  # a key is published well before it signs
 _KEYS_AGAIN = 5.0  # at most this often for a request's unknown kid: anybody can send one
 _ALL_EVERY = 600.0  # the whole list again, so that what has left it leaves us
-_SHRINK_EVERY = 30.0  # or this, while twice of what was listed is held, or more than can be: some has left the list
-_FEW = 500  # entries that are held for `_ALL_EVERY` whatever was listed: of a gateway some hundred kilobytes
+_MANY, _MANY_EVERY = 500, 120.0  # or this, while so many are held that those which have left it cost a megabyte
+_SHRINK_EVERY = 30.0  # or this, while more is held than can be listed at a time
 _FORGOTTEN_AFTER = 10.0  # after a key has gone, the list goes that only its tokens needed
 
 FEED_PATH = "/.well-known/bartizan/ended"
@@ -80,7 +80,6 @@ class Watch:
         self._keys_tried = float("-inf")
         self._wanted, self._wanted_wait, self._wanted_after = "", 0.0, 0.0  # what the feed last had us fetch keys for
         self._all_at = float("-inf")
-        self._room = _FEW  # more held than this asks for the whole list again
 
     @property
     def started(self) -> bool:
@@ -172,7 +171,7 @@ class Watch:
         started = self._monotonic()
         known = self._held.ended
         assert isinstance(known, frozenset)
-        whole = started - self._all_at > (_SHRINK_EVERY if len(known) > self._room else _ALL_EVERY)
+        whole = started - self._all_at > _whole_every(len(known))
         after = 0 if whole else self._cursor
         body = self._fetch(f"{FEED_PATH}?after={after}", timeout).decode("ascii", "replace").strip()
         try:
@@ -192,7 +191,6 @@ class Watch:
             self._all_at = float("-inf")
         elif whole:
             self._all_at = started
-            self._room = min(max(_FEW, 2 * len(ended)), MOST_LISTED)
         named = frozenset(str(kid) for kid in kids) if isinstance(kids, list) else None
         with self._swapping:  # both at one stroke: the list forgets what a withdrawn key refuses
             if self._named is not None and named is not None and self._named - named:
@@ -226,3 +224,10 @@ class Watch:
         same = keys.keys() == held.keys.by_kid.keys()
         if not same or (ended is not held.ended and ended != held.ended):
             self._held = Held(held.keys if same else KeySet(keys), ended)
+
+
+def _whole_every(held: int) -> float:
+    """Seconds between two readings of the whole list. A part of it never says what has left it."""
+    if held > MOST_LISTED:
+        return _SHRINK_EVERY
+    return _MANY_EVERY if held > _MANY else _ALL_EVERY
