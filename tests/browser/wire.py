@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from tests.fixtures.wire import line
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,6 @@ class Answer:
         return value
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=20)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(20)
-        self.sock.connect(self._path)
-
-
 def send(
     method: str,
     url: str,
@@ -51,7 +41,7 @@ def send(
     """One request; `*.localhost` is dialled on loopback with its Host (RFC 6761). `source`: a loopback address to come from."""
     parts = urlsplit(url)
     connection = (
-        _UnixConnection(unix)
+        line(unix, 20)
         if unix
         else http.client.HTTPConnection(
             "127.0.0.1", parts.port or 80, timeout=20, source_address=(source, 0) if source else None

@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 from tests.faults.steps import VERIFIER
 from tests.fixtures.nodes import BACK, Node
+from tests.fixtures.wire import Answer, NotSentError, Wire
 from tests.histories.calls import DONE, REFUSED, Call, Kind
 from tests.histories.plant import Grant, sso
-from tests.histories.wire import NotSentError, Said, Wire
 
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.secrets import Ring
@@ -63,7 +63,7 @@ class Book:
         self._awaited.append((int(number), event))
         await event.wait()
 
-    def note(self, call: Call, said: Said) -> None:
+    def note(self, call: Call, said: Answer) -> None:
         self.calls.append(call)
         for number, event in self._awaited:
             if len(self.calls) >= number:
@@ -154,7 +154,7 @@ class Holder:
                 await asyncio.sleep(_PAUSE * (1 + self._dice.random()))
             return
 
-    def _note(self, kind: Kind, generation: int, invoked: float, said: Said, node: str) -> None:
+    def _note(self, kind: Kind, generation: int, invoked: float, said: Answer, node: str) -> None:
         known = said.status not in _UNKNOWN
         if said.status == 503 and "retry-after" not in said.headers:
             self._book.faults.append(f"{kind}: 503 without Retry-After")
@@ -173,7 +173,7 @@ class Holder:
         if known and kind in (Kind.REVOKE, Kind.LOGOUT):
             self._known.over = True
 
-    def _read(self, kind: Kind, said: Said) -> int:
+    def _read(self, kind: Kind, said: Answer) -> int:
         if kind is Kind.LOGOUT:
             return self._expect(kind, said, 303) and DONE
         if kind is Kind.REVOKE:
@@ -184,7 +184,7 @@ class Holder:
             return REFUSED
         return self._given(msgspec.json.decode(said.body, type=Given)) if self._expect(kind, said, 200) else REFUSED
 
-    def _expect(self, kind: Kind, said: Said, status: int) -> bool:
+    def _expect(self, kind: Kind, said: Answer, status: int) -> bool:
         if said.status != status:
             self._book.faults.append(f"{kind}: {said.status} {said.body[:200]!r}")
         return said.status == status

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from tests.fixtures.nodes import BACK, SECRET, Node
+from tests.fixtures.nodes import SECRET, Node, confidential
 from tests.fixtures.stack import Stack, free_port
 
 from bartizan.database.place import forget
@@ -43,20 +43,7 @@ id = "app"
 kind = "browser"
 scopes = ["openid", "profile", "email", "photos.read", "photos.write"]
 
-[[auth.client]]
-id = "shop"
-kind = "server"
-secret = {{ file = "{secret}" }}
-redirect_uris = ["{back}"]
-scopes = ["openid", "profile", "offline_access", "photos.read"]
-first_party = true
-
-[[auth.client]]
-id = "agent"
-kind = "agent"
-secret = {{ file = "{secret}" }}
-scopes = ["photos.read"]
-
+{others}
 [[route]]
 path = "/api/"
 to = "http://127.0.0.1:{app}"
@@ -128,7 +115,7 @@ class House:
         self._app_port = free_port()
         secret, file = base / "client-secret", base / "bartizan.toml"
         secret.write_text(SECRET)
-        file.write_text(FILE.format(secret=secret, back=BACK, app=self._app_port))
+        file.write_text(FILE.format(others=confidential(secret), app=self._app_port))
         self.stack = Stack(self.data, "--config", str(file), "--workers", str(len(WORKERS)), port=self.port)
         self.app = f"http://app.localhost:{self.port}"
         self.id = f"http://id.localhost:{self.port}"

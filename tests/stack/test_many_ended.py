@@ -13,15 +13,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from tests.browser.wire import Answer
 from tests.faults.crash.visitors import Visitor
 from tests.fixtures.many import crowd
-from tests.fixtures.nodes import _OverUnix
 from tests.fixtures.stack import Stack
+from tests.fixtures.wire import line as over
 
 from bartizan.database.place import forget
 from bartizan.protocol.secrets import client_secret
@@ -112,7 +111,7 @@ class Doors:
 
     def _guarded(self, token: str) -> bool:
         if self._resource.startswith("unix:"):
-            line: http.client.HTTPConnection = _OverUnix(Path(self._resource.removeprefix("unix:")), 5)
+            line: http.client.HTTPConnection = over(self._resource.removeprefix("unix:"), 5)
         else:
             at = urlsplit(self._resource)
             line = http.client.HTTPConnection(at.hostname or "127.0.0.1", at.port, timeout=5)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import msgspec
 from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Answer, NotSentError, Wire
 from tests.histories.plant import Grant, authorization, plant
 from tests.histories.play import FORM, Given
-from tests.histories.wire import NotSentError, Said, Wire
 
 from bartizan.protocol.oauth import refresh
 
@@ -26,18 +26,18 @@ class Member:
         self.access = ""
         self.rotations = 0
         self.done_at = 0.0
-        self.refused: Said | None = None
+        self.refused: Answer | None = None
         self._wires = [Wire(node.sockets / "auth.sock") for node in nodes]
         self._headers = headers
 
-    async def refresh(self, seconds: float = 30.0) -> Said:
+    async def refresh(self, seconds: float = 30.0) -> Answer:
         """At one of the nodes."""
         wire = random.choice(self._wires)
         body = f"grant_type=refresh_token&refresh_token={self.token}".encode()
         try:
             said = await wire.ask("POST", "/token", self._headers, body, seconds=seconds)
         except NotSentError:
-            return Said(0)
+            return Answer(0)
         if said.status == 200:
             given = msgspec.json.decode(said.body, type=Given)
             self.token, self.access = given.refresh_token, given.access_token
@@ -65,7 +65,7 @@ class Crowd:
         self.times: list[float] = []
         self.bare = 0  # refusals without Retry-After
 
-    async def ask(self, member: Member) -> Said:
+    async def ask(self, member: Member) -> Answer:
         """One refresh, counted and timed."""
         begun = time.monotonic()
         said = await member.refresh()

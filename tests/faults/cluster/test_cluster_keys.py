@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from tests.faults import steps
 from tests.faults.forms import LONG, long_only
 from tests.fixtures.nodes import ISSUER, Node, Site
+from tests.fixtures.wire import Wire
 from tests.histories.play import FORM, Given
-from tests.histories.wire import Wire
 
 from bartizan.auth import keys as signing
 from bartizan.auth.settings import AuthSettings
@@ -55,6 +55,7 @@ class Told:
 
     def __init__(self, nodes: list[Node]) -> None:
         self.sets = {node.name: KeySet({}) for node in nodes}
+        self.by_all = asyncio.Event()
         self._nodes = nodes
 
     async def watch(self, until: float) -> None:
@@ -69,6 +70,7 @@ class Told:
         for name, wire in wires.items():
             said = await wire.ask("GET", "/jwks")
             self.sets[name] = jose.key_set(msgspec.json.decode(said.body))
+        self.by_all.set()
 
 
 def verified(token: str, keys: KeySet) -> bool:
@@ -132,7 +134,7 @@ def under_load(site: Site, ahead: int) -> Load:
         watching = asyncio.create_task(told.watch(until))
         for guard in guards.values():
             await asyncio.to_thread(guard.current)
-        await asyncio.sleep(0.5)
+        await asyncio.wait_for(told.by_all.wait(), 10)
         first, second = nodes
         await asyncio.gather(
             rotating(site, settings, until),

@@ -11,6 +11,8 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 
 import pytest
 from msgspec import Struct
@@ -19,6 +21,9 @@ from tests.fixtures.nodes import Node, Site
 from tests.histories import run
 from tests.histories.calls import Kind
 from tests.histories.play import Book
+
+from bartizan.stack import proc
+from bartizan.stack.home import started
 
 pytestmark = pytest.mark.faults
 
@@ -53,8 +58,13 @@ def immediately(site: Site) -> None:
 
 
 def killed(site: Site) -> None:
+    """Its children see the closed pipe, a moment later; a new server does not start beside them."""
+    left = proc.tree([site.postgres.pid])[site.postgres.pid]
     site.postgres.kill()
-    time.sleep(0.3)  # its children see the closed pipe; a new server does not start beside them
+    end = time.monotonic() + 5
+    while any(started(pid) for pid in left):
+        assert time.monotonic() < end, "a child of the killed server lives"
+        time.sleep(0.01)
 
 
 async def when(condition: Callable[[], bool], seconds: float) -> float:
@@ -68,17 +78,28 @@ async def when(condition: Callable[[], bool], seconds: float) -> float:
 def outages(site: Site, nodes: list[Node], stops: int, seen: list[Outage]) -> Callable[[Book], object]:
     async def disaster(book: Book) -> None:
         for one in range(stops):
-            await asyncio.sleep(0.8)
+            await more(book)
+            refused = book.answers["refresh: 503"]
             seen.append(Outage(time.monotonic()))
             await asyncio.to_thread((immediately, killed)[one % 2], site)
             seen[-1].unready = await when(lambda: not any(node.ready() for node in nodes), 5)
-            await asyncio.sleep(0.5)
+            await when(partial(refused_more, book, refused), 5)
             await asyncio.to_thread(site.postgres.start)
             seen[-1].up = time.monotonic()
             seen[-1].ready = await when(lambda: all(node.ready() for node in nodes), WITHIN)
-        await asyncio.sleep(0.8)
+        await more(book)
 
     return disaster
+
+
+def refused_more(book: Book, often: int) -> bool:
+    return book.answers["refresh: 503"] > often
+
+
+async def more(book: Book, calls: int = 150, seconds: float = 2.0) -> None:
+    """Until so many more calls are through; or the play is over, which a slow machine may be late for."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(book.reaches(len(book.calls) + calls), seconds)
 
 
 def played(site: Site, stops: int, *mutant: dict[str, str]) -> tuple[run.History, list[Outage], list[str]]:

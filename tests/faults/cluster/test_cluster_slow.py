@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -21,8 +22,8 @@ from tests.faults.cluster.proxy import Proxy
 from tests.faults.forms import rows
 from tests.faults.steps import basic
 from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Wire
 from tests.histories.play import FORM
-from tests.histories.wire import Wire
 
 pytestmark = pytest.mark.faults
 
@@ -65,11 +66,11 @@ class Trouble(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def held_lock(site: Site, proxy: Proxy) -> AsyncIterator[None]:
+async def held_lock(tables: str, site: Site, proxy: Proxy) -> AsyncIterator[None]:
     connection: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE families")
+            await connection.execute(f"LOCK TABLE {tables}")
             yield
     finally:
         await connection.close()
@@ -90,22 +91,11 @@ async def slowness(site: Site, proxy: Proxy) -> AsyncIterator[None]:
     proxy.delay = 0.0
 
 
-@asynccontextmanager
-async def no_look_ups(site: Site, proxy: Proxy) -> AsyncIterator[None]:
-    """Everything but the keys waits."""
-    connection: Any = await asyncpg.connect(site.url)  # type: ignore[no-untyped-call]  # theirs
-    try:
-        async with connection.transaction():
-            await connection.execute("LOCK TABLE clients, ended, users, meta, families")
-            yield
-    finally:
-        await connection.close()
-
-
+ALL_BUT_KEYS = "clients, ended, users, meta, families"
 TROUBLES = {
-    "the families are locked": Trouble(held_lock, 2.5, others=True),
+    "the families are locked": Trouble(partial(held_lock, "families"), 2.5, others=True),
     "the database says nothing": Trouble(silence, 3, others=False),
-    "all tables but the keys are locked": Trouble(no_look_ups, 4, others=False),
+    "all tables but the keys are locked": Trouble(partial(held_lock, ALL_BUT_KEYS), 4, others=False),
     "the database takes five seconds": Trouble(slowness, 12, others=False),
 }
 

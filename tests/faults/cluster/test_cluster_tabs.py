@@ -14,9 +14,9 @@ import pytest
 from tests.faults import steps
 from tests.faults.forms import LONG
 from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Answer, Wire
 from tests.histories.plant import Grant, authorization, plant
 from tests.histories.play import FORM, Given
-from tests.histories.wire import Said, Wire
 
 pytestmark = pytest.mark.faults
 
@@ -37,7 +37,7 @@ class Jar:
     def __init__(self, grant: Grant, nodes: Sequence[Node], headers: dict[str, str]) -> None:
         self.grant = grant
         self.token = grant.token
-        self.refused: list[Said] = []
+        self.refused: list[Answer] = []
         self._headers = headers
         self._all = [Wire(nodes[one % len(nodes)].sockets / "auth.sock") for one in range(CONNECTIONS)]
         self._free: asyncio.Queue[Wire] = asyncio.Queue()
@@ -63,12 +63,12 @@ class Jar:
             wire.close()
 
 
-def refused(site: Site, nodes: Sequence[Node]) -> list[Said]:
+def refused(site: Site, nodes: Sequence[Node]) -> list[Answer]:
     """Of all browsers, each with its burst; then each once more, when that is long over."""
     headers = authorization(site, "app") | {"content-type": FORM}
     grants = [grant for grant in plant(site, BROWSERS * 4, codes=False) if grant.bff]
 
-    async def play() -> list[Said]:
+    async def play() -> list[Answer]:
         first, *jars = [Jar(grant, nodes, headers) for grant in grants]
         await first.tab()  # the signing key is made by whoever is asked first
         first.close()

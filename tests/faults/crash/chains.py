@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -16,7 +15,8 @@ from uuid import UUID
 from tests.faults import steps
 from tests.faults.crash.app_browser import AppBrowser
 from tests.faults.crash.wire import Sent, sent_by
-from tests.fixtures.nodes import Answer, Node
+from tests.fixtures.nodes import Node
+from tests.fixtures.wire import Answer, NotSentError, Wire
 
 _PAUSE = 0.02  # seconds before the next try, where nobody answers
 
@@ -101,27 +101,11 @@ def door(node: Node, at: str) -> Path:
 
 
 async def ask_raw(place: Path, request: bytes, seconds: float = 10.0) -> tuple[bytes, Answer]:
-    """The answer as it came, and as it reads."""
-    writer = None
+    """The answer as it came, and as it reads; on a connection of its own."""
+    wire = Wire(place)
     try:
-        async with asyncio.timeout(seconds):
-            reader, writer = await asyncio.open_unix_connection(str(place))
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            answer = _read_head(head)
-            body = await reader.readexactly(int(answer.headers.get("content-length", "0")))
-            return head + body, Answer(answer.status, answer.headers, answer.cookies, body)
-    except (OSError, EOFError, TimeoutError):
+        return await wire.exchange(request, seconds)
+    except NotSentError:
         return b"", Answer(0)
     finally:
-        if writer is not None:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
-
-def _read_head(head: bytes) -> Answer:
-    status, *lines = head.decode("latin-1").split("\r\n")[:-2]
-    pairs = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    cookies = tuple(value for name, value in pairs if name == "set-cookie")
-    return Answer(int(status.split()[1]), dict(pairs), cookies)
+        wire.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.faults.crash import uploads
@@ -13,8 +14,8 @@ SERVERS = ("auth", "frontend", "files")
 
 
 @pytest.fixture(scope="session")
-def crash_site() -> Iterator[Site]:
-    yield from sites()
+def crash_site(site_template: Path) -> Iterator[Site]:
+    yield from sites(site_template)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import pytest
 from tests.faults import steps
 from tests.faults.crash import deeds_oauth, deeds_pages, uploads
 from tests.faults.crash.bench import Bench, Deed, Prepare, assert_whole, bench_idle, settled
-from tests.faults.crash.chains import together
-from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by, whole_answer
+from tests.faults.crash.chains import ask_raw, door, together
+from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by
 from tests.faults.forms import LONG
 from tests.faults.kernel import descriptors, resident
 from tests.faults.steps import Person
@@ -66,11 +66,17 @@ def test_a_request_that_breaks_off(bench: Bench, name: str) -> None:
 @pytest.mark.parametrize("name", DEEDS)
 def test_an_answer_that_nobody_reads(bench: Bench, name: str) -> None:
     """Hung up after n bytes of it: all has happened, or nothing, and the client goes on."""
-    example = whole_answer(bench.node, DEEDS[name](bench).sent)
+    example = as_it_came(bench, DEEDS[name](bench).sent)
     for number in boundaries(example, STRIDE):
         bench.forget_tries()
         hung_up(bench, DEEDS[name](bench), number, name)
     assert_nothing_leaks(bench, f"{name}, cut answers")
+
+
+def as_it_came(bench: Bench, sent: Sent) -> bytes:
+    raw, answer = asyncio.run(ask_raw(door(bench.node, sent.at), sent.raw()))
+    assert answer.status, "the answer broke off"
+    return raw
 
 
 def hung_up(bench: Bench, deed: Deed, after: int, name: str) -> None:
@@ -99,7 +105,7 @@ def upload_leaves_nothing(bench: Bench, seconds: float = 5.0) -> None:
 
 def test_an_upload_whose_answer_nobody_reads(bench: Bench) -> None:
     person = bench.person()
-    numbers = boundaries(whole_answer(bench.node, uploads.upload(bench, person)), STRIDE)
+    numbers = boundaries(as_it_came(bench, uploads.upload(bench, person)), STRIDE)
     for count, number in enumerate(numbers, 2):
         cut_answer(bench.node, uploads.upload(bench, person), number)
         assert settled(partial(_has, bench, person, count)), f"I1: nothing was kept after {number} bytes"

@@ -93,23 +93,3 @@ def cut_answer(node: Node, sent: Sent, after: int) -> bytes:
                 break
             got += piece
     return got
-
-
-def whole_answer(node: Node, sent: Sent) -> bytes:
-    """To its end as Content-Length tells it."""
-    got = b""
-    with connected(node, sent.at) as wire:
-        wire.sendall(sent.raw())
-        while not _ended(got):
-            piece = wire.recv(65536)
-            assert piece, f"the answer broke off: {got!r}"
-            got += piece
-    return got
-
-
-def _ended(got: bytes) -> bool:
-    head, found, body = got.partition(b"\r\n\r\n")
-    if not found:
-        return False
-    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    return bool(lengths) and len(body) >= int(lengths[0])
