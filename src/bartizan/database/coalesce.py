@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from bartizan.database.connection import Beaten
 from bartizan.protocol.refusal import Unavailable
@@ -44,7 +44,8 @@ class Coalescer(Generic[Asked, Answer]):
         self._overtaken = overtaken
         self._most = most
         self._waiting: deque[tuple[Asked, asyncio.Future[Answer], float]] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._alone = False  # the last batch was of one
         self._looking: asyncio.TimerHandle | None = None
 
     async def ask(self, asked: Asked) -> Answer:
@@ -52,11 +53,26 @@ class Coalescer(Generic[Asked, Answer]):
             raise Unavailable("database")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answer] = loop.create_future()
+        if self._alone and not self._under_way:
+            return await self._by_oneself(asked, future)
         self._waiting.append((asked, future, loop.time()))
         if not self._under_way:
             self._start()
         elif self._looking is None:
             self._looking = loop.call_later(min(self._overtaken, self._patience), self._look)
+        return await future
+
+    async def _by_oneself(self, asked: Asked, future: asyncio.Future[Answer]) -> Answer:
+        """Who comes alone after one who came alone needs no task of another's: a tenth of a lone request. It is only
+        their own that ends with them if they hang up."""
+        own = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._under_way.add(own)
+        try:
+            await self._answer([(asked, future)])
+        finally:
+            self._under_way.discard(own)
+            if self._waiting and not self._under_way:
+                self._start()
         return await future
 
     def _start(self) -> None:
@@ -87,9 +103,10 @@ class Coalescer(Generic[Asked, Answer]):
                 taken = [self._waiting.popleft() for _ in range(min(self._batch, len(self._waiting)))]
                 batch = [(asked, future) for asked, future, _ in taken if not future.done()]  # who hung up is left out
                 if batch:
+                    self._alone = len(batch) == 1
                     await self._answer(batch)
         finally:  # here, not when the loop comes round to it: who asks in between would wait for one that has ended
-            self._under_way.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._under_way.discard(cast("asyncio.Task[Any]", asyncio.current_task()))
 
     async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         # failpoint: coalesce.batch

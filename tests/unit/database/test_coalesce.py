@@ -207,3 +207,75 @@ def test_nobody_waits_for_the_failures_of_others_one_after_the_other() -> None:
     answers = asyncio.run(work())
     assert [type(answer) for answer in answers] == [Unavailable] * 64
     assert len(alone) <= 4
+
+
+def test_who_comes_alone_again_and_again_is_answered_and_company_shares_the_next_run() -> None:
+    batches: list[list[int]] = []
+
+    async def run(asked: Sequence[int]) -> list[int]:
+        batches.append(list(asked))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return list(asked)
+
+    async def work() -> list[int]:
+        shared = Coalescer(run)
+        lone = [await shared.ask(number) for number in range(3)]
+        first = asyncio.create_task(shared.ask(3))
+        await asyncio.sleep(0)
+        return [*lone, *await asyncio.gather(first, *(shared.ask(number) for number in range(4, 7)))]
+
+    assert asyncio.run(work()) == [0, 1, 2, 3, 4, 5, 6]
+    assert batches == [[0], [1], [2], [3], [4, 5, 6]]
+
+
+def test_a_lone_one_who_fails_or_hangs_up_keeps_nobody_waiting() -> None:
+    async def work() -> list[int]:
+        gate = asyncio.Event()
+        gate.set()
+
+        async def run(asked: Sequence[int]) -> list[int]:
+            await gate.wait()
+            if asked == [13]:
+                raise Unavailable("database", 3)
+            return list(asked)
+
+        shared = Coalescer(run, patience=5, overtaken=5)
+        await shared.ask(0)
+        with pytest.raises(Unavailable):
+            await shared.ask(13)
+        gate.clear()
+        lone = asyncio.create_task(shared.ask(1))
+        await asyncio.sleep(0)
+        rest = asyncio.gather(*(shared.ask(number) for number in range(2, 4)))
+        await asyncio.sleep(0)
+        lone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lone
+        gate.set()
+        async with asyncio.timeout(2):
+            return await rest
+
+    assert asyncio.run(work()) == [2, 3]
+
+
+def test_a_lone_one_who_is_slow_is_overtaken() -> None:
+    async def work() -> list[int]:
+        gate = asyncio.Event()
+
+        async def run(asked: Sequence[int]) -> list[int]:
+            if 1 in asked:
+                await gate.wait()
+            return list(asked)
+
+        shared = Coalescer(run, patience=5, overtaken=0.02)
+        await shared.ask(0)
+        held = asyncio.create_task(shared.ask(1))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(2):
+            answers = await asyncio.gather(*(shared.ask(number) for number in range(2, 5)))
+        assert not held.done()
+        gate.set()
+        return [await held, *answers]
+
+    assert asyncio.run(work()) == [1, 2, 3, 4]
