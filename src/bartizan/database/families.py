@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from bartizan.database import ending
-from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.rows import names, read, read_or_none
 from bartizan.database.within import Within
 from bartizan.model.families import Family, NewFamily
 
@@ -33,23 +32,6 @@ class PostgresFamilies:
     def __init__(self, within: Within) -> None:
         self._within = within
         self._connection = within.connection
-
-    async def add(self, family: Family) -> datetime:
-        """Lives no longer than the consent that it comes from."""
-        started: datetime = await self._connection.fetchval(
-            f"INSERT INTO families ({COLUMNS}) VALUES ({marks(Family)}) RETURNING now()", *values(family)
-        )
-        await self._connection.execute(
-            """
-            UPDATE families SET absolute_until = least(absolute_until, until), idle_until = least(idle_until, until)
-            FROM consents
-            WHERE families.id = $1 AND consents.user_id = $2 AND consents.client_id = $3 AND until < absolute_until
-            """,
-            family.id,
-            family.user_id,
-            family.client_id,
-        )
-        return started
 
     async def by_id(self, family_id: UUID) -> Family | None:
         row = await self._connection.fetchrow(f"SELECT {COLUMNS} FROM families WHERE id = $1 AND {LIVING}", family_id)

@@ -67,11 +67,7 @@ class Rotation(Struct, frozen=True, kw_only=True):
 
 
 class Families(Protocol):
-    """Part of a transaction."""
-
-    async def add(self, family: Family) -> datetime:
-        """Starts it; gives the database's now()."""
-        ...
+    """Part of a transaction. A family begins where a code is redeemed (`codes.py`, Redemptions)."""
 
     async def by_id(self, family_id: UUID) -> Family | None:
         """The living family, or None."""

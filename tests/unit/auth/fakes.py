@@ -198,10 +198,6 @@ class FakeInteractions(_Part):
 
 
 class FakeFamilies(_Part):
-    async def add(self, family: Family) -> datetime:
-        self.tables.families[family.id] = family
-        return self.clock()
-
     async def by_id(self, family_id: UUID) -> Family | None:
         family = self.tables.families.get(family_id)
         return family if family is not None and family.idle_until > self.clock() else None
@@ -352,7 +348,7 @@ class FakeRedemptions:
         given = msgspec.structs.asdict(begins)
         idle, absolute = (now + timedelta(seconds=given.pop(f"{name}_seconds")) for name in ("idle", "absolute"))
         family = Family(**given, generation=1, created_at=now, rotated_at=now, idle_until=idle, absolute_until=absolute)
-        await self._records.families.add(family)
+        self._tables.families[family.id] = family
         await self._records.events.record(event)
         return family
 
