@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.fixtures.nodes import HOOK
@@ -14,11 +16,17 @@ from tests.histories.mutants import MUTANTS
 from tests.soak.run import Settings, say, soak, told, write
 
 
-def _take_out(change: dict[str, str]) -> None:
+@contextlib.contextmanager
+def _without(mutant: str | None) -> Iterator[None]:
     """Of the processes that this one will start."""
-    file = Path(tempfile.mkdtemp(prefix="bzs-"), "mutant.json")
-    file.write_text(json.dumps([change]))
-    os.environ.update({"PYTHONPATH": str(HOOK), "BARTIZAN_MUTANT": str(file)})
+    if mutant is None:
+        yield
+        return
+    with tempfile.NamedTemporaryFile("w", prefix="bzs-", suffix=".json") as file:
+        file.write(json.dumps([MUTANTS[mutant]]))
+        file.flush()
+        os.environ.update({"PYTHONPATH": str(HOOK), "BARTIZAN_MUTANT": file.name})
+        yield
 
 
 def main() -> int:
@@ -28,13 +36,12 @@ def main() -> int:
     asked.add_argument("--json", type=Path, default=None, help="where the summary goes; the events go beside it")
     asked.add_argument("--mutant", choices=sorted(MUTANTS), default=None, help="take one protection out: it must fail")
     given = asked.parse_args()
-    if given.mutant:
-        _take_out(MUTANTS[given.mutant])
     seed = int.from_bytes(os.urandom(4)) if given.seed is None else given.seed
     settings = Settings(seconds=given.minutes * 60, seed=seed)
     print(f"seed {seed}", flush=True)
     try:
-        report = soak(settings, say)
+        with _without(given.mutant):
+            report = soak(settings, say)
     except KeyboardInterrupt:
         print("stopped; nothing is left behind")
         return 130
