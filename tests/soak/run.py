@@ -22,6 +22,7 @@ from tests.soak import ending, house, plan
 from tests.soak.book import CHECKS, Away, Book
 from tests.soak.clients import Chains, Histories, Machine, Verifier
 from tests.soak.faults import Faults, Injected
+from tests.soak.filling import Filling
 from tests.soak.house import House
 from tests.soak.people import SOON, Person
 from tests.soak.watch import Verdict, Watch
@@ -54,6 +55,7 @@ class Report(Struct, frozen=True, kw_only=True):
     answers: dict[str, int]
     events: list[Injected]
     figures: list[Verdict]
+    memory: dict[str, list[tuple[float, float]]]  # by server and process: what the figures were made of
     counts: dict[str, int]
 
 
@@ -76,6 +78,7 @@ class Soak:
         self._lives: dict[str, Callable[[], None]] = {
             "chains": self._chains.live, "histories": self._histories.live, "verifier": self._verifier.live,
             "watch": self._watch.live, "tables": self._read_tables, "faults": self._hurt,
+            **({} if few else {"filling": Filling(at, book).live}),
             **{f"person {one.number}": one.live for one in self._people},
             **{f"machine {one}": machine.live for one, machine in enumerate(machines)},
         }  # fmt: skip
@@ -176,6 +179,11 @@ class Soak:
             answers=dict(sorted(book.answers.items())),
             events=self._faults.events,
             figures=getattr(self, "figures", []),
+            memory={
+                f"{server} {pid}": [(round(at, 1), value) for at, value in readings]
+                for (server, pid, what), readings in sorted(self._watch.series.items())
+                if what == "memory"
+            },
             counts={
                 "answers": book.answers.total(), "history calls": self._histories.calls, "secrets": len(book.secrets),
                 "families": len(self._chains.members), "people": len(self._people),

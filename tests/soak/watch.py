@@ -3,14 +3,16 @@
 Theil and Sen's slope, the median of those between all pairs of readings: three in ten readings may be anything (a
 fault, a burst) and it does not move. A series fails when its slope is above 0.8 % of its median a minute AND what it
 has gained is more than its noise. Noise is 3 % of it, and for memory not below 1 MB, which an allocator takes at once.
-A process is watched when it is `WARM` old; the agent's and PostgreSQL's memory when the list of the ended is as long as
-it gets (`LISTED`), Envoy's later still (`ENVOY`): a run of 3 minutes says nothing of Envoy's. In a run of 10 minutes
-more than five and a half are watched, without a kill: a leak of 1 % a minute gains 5.5 %, and fails. Shorter runs find
-what grows by 5 % a minute.
+
+Memory is anonymous memory with what of it was swapped out: not the proportional share, which moves by itself when the
+nursery's other children come and go, or another copy of Envoy maps the same file. A process is watched when it is
+`WARM` old; what has a bound is full by then (`tests/soak/filling.py`). In a run of 10 minutes each is watched for four
+and a half at least, without a kill: a leak of 1 % a minute fails. Shorter runs find what grows by 5 % a minute.
 """
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +20,6 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import pss_bytes
 from msgspec import Struct
 from tests.soak.book import Book
 from tests.soak.house import SERVERS, House
@@ -26,19 +27,17 @@ from tests.soak.house import SERVERS, House
 from bartizan.stack import proc
 
 EVERY = 2.0
-WARM = 30.0  # seconds in which a process fills its caches and pools
+WARM = 45.0  # seconds in which a process fills its caches and pools, and is filled
 SHARE = 0.008  # of the median, a minute
 NOISE = 0.03
-FULL = 5.0  # minutes of readings; in fewer, what fills up (1 to 4 % a minute were seen) cannot be told from what leaks
+FULL = 4.5  # minutes of readings; in fewer, what a burst leaves cannot be told from what leaks
 SHORT_SHARE = 0.05
 SHORT_NOISE = 0.05
-LISTED = 130.0  # seconds in which the list of the ended fills up: so long each entry stands on it, here
-ENVOY = 300.0  # it is handed a new list twice a second, and keeps what an allocator keeps of the old ones
 MOST = 240  # readings that are compared in pairs
-_SETTLED = {"agent": LISTED, "database": LISTED, "envoy": ENVOY}
 _NEEDED = 45.0  # seconds of readings, for a verdict
-_FLOORS = {"pss": 1_000_000.0, "descriptors": 8.0, "threads": 4.0}
-_SHARED_BUFFERS = 32 * 2**20  # a page of them counts when it is touched first, which is no leak
+_FLOORS = {"memory": 1_000_000.0, "descriptors": 8.0, "threads": 4.0}
+_BACKENDS = 16_000_000.0  # PostgreSQL has one more or less for each connection, and each has read its own catalogue
+_KEPT = re.compile(r"^(?:Anonymous|Swap):\s+(\d+) kB", re.MULTILINE)
 
 
 class Verdict(Struct, frozen=True):
@@ -109,15 +108,10 @@ class Watch:
             threads = int(entry.joinpath("status").read_text().partition("Threads:")[2].split()[0])
         except (OSError, IndexError):
             return
-        for what, value in (("pss", self._pss(server, pid)), ("descriptors", descriptors), ("threads", threads)):
+        held = memory(proc.tree([pid])[pid] if server == "database" else [pid])
+        for what, value in (("memory", held), ("descriptors", descriptors), ("threads", threads)):
             if value:
                 self.series[server, pid, what].append((now, float(value)))
-
-    def _pss(self, server: str, pid: int) -> int:
-        """PostgreSQL's with its backends. 0: not to be read."""
-        if self._book.now < _SETTLED.get(server, 0.0):
-            return 0  # they hold the list, or its rows, which is as long as it gets only then
-        return pss_bytes([pid]) if server == "database" else proc.pss([pid])
 
     def _command_lines(self) -> None:
         for pid in self._house.all_pids():
@@ -149,13 +143,24 @@ class Watch:
         found = [
             judged(f"{server} {what}", readings, _floor(server, what))
             for (server, _, what), readings in sorted(self.series.items())
-            if server != "app" or what != "pss"  # the app is the demo's own: a stranger
+            if server != "app" or what != "memory"  # the app is the demo's own: a stranger
         ]
         return [one for one in found if one is not None]
 
 
 def _floor(server: str, what: str) -> float:
-    return _SHARED_BUFFERS if (server, what) == ("database", "pss") else _FLOORS[what]
+    return _BACKENDS if (server, what) == ("database", "memory") else _FLOORS[what]
+
+
+def memory(pids: Sequence[int]) -> int:
+    """Bytes that nobody else can give back: neither files' pages nor what is mapped to be shared."""
+    total = 0
+    for pid in pids:
+        try:
+            total += sum(map(int, _KEPT.findall(Path(f"/proc/{pid}/smaps_rollup").read_text()))) * 1024
+        except OSError:
+            continue  # it has just ended
+    return total
 
 
 def size_of(directory: Path) -> int:
