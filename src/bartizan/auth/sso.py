@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +12,7 @@ from starlette.requests import Request
 
 from bartizan.auth.ports import AuthPorts
 from bartizan.auth.settings import AuthSettings
+from bartizan.model.event import Event
 from bartizan.model.sessions import Session
 from bartizan.model.store import Records
 from bartizan.model.users import User
@@ -34,6 +37,27 @@ async def current_session(request: Request, ports: AuthPorts, settings: AuthSett
     return await ports.store.lookups.signed_in(fingerprint)
 
 
+async def begin_session(
+    user: User,
+    password_hash: str,
+    request: Request,
+    ports: AuthPorts,
+    settings: AuthSettings,
+    told: Callable[[UUID], Event],
+) -> SignedIn | None:
+    """After a password, in a browser that shows no session: one statement. None: it was changed meanwhile."""
+    secret = secrets.new_secret(PREFIX, ports.chance(secrets.KEY_BYTES))
+    session = _new(user, request, ports, settings)
+    async with ports.store.reading() as records:
+        begun = await records.sessions.begin(session, secrets.fingerprint(secret), password_hash, told(session.id))
+    return _signed_in(session, user, secret, settings) if begun else None
+
+
+def shown(request: Request, settings: AuthSettings) -> bool:
+    """Whether the browser shows a session's secret, good or not."""
+    return _fingerprint(request, settings) is not None
+
+
 async def start_session(
     records: Records, user: User, request: Request, ports: AuthPorts, settings: AuthSettings
 ) -> SignedIn:
@@ -44,6 +68,10 @@ async def start_session(
     if session is None:
         session = _new(user, request, ports, settings)
         await records.sessions.add(session, fingerprint)
+    return _signed_in(session, user, secret, settings)
+
+
+def _signed_in(session: Session, user: User, secret: str, settings: AuthSettings) -> SignedIn:
     cookie = cookies.set_cookie(
         settings.cookies.sso, secret, max_age=settings.session_absolute, http_only=True, same_site="Lax"
     )

@@ -5,14 +5,27 @@ from __future__ import annotations
 from uuid import UUID
 
 from bartizan.database.ending import end_sessions
-from bartizan.database.rows import marks, names, read, read_or_none, values
+from bartizan.database.events import PostgresEvents, recording
+from bartizan.database.rows import as_json, marks, names, read, read_or_none, values
 from bartizan.database.within import Within
+from bartizan.model.event import Event
 from bartizan.model.sessions import Session
 
 COLUMNS = names(Session)
 LIVING = """
     ended_at IS NULL AND expires_at > now() AND last_seen_at > now() - make_interval(secs => $2)
     AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND disabled)
+"""
+
+# Who changes the password waits for this, and then ends what began by the old one; or was first, and nothing begins.
+_BEGIN = f"""
+    WITH held AS MATERIALIZED (
+        SELECT FROM credentials WHERE user_id = $1 AND password = $2 FOR NO KEY UPDATE
+    ), begun AS (
+        INSERT INTO sessions (fingerprint, {COLUMNS})
+        SELECT $3, {names(Session, prefix="given.")} FROM json_populate_recordset(NULL::sessions, $4) AS given, held
+    )
+    {recording("$5", "WHERE EXISTS (SELECT FROM held)")}
 """
 
 
@@ -28,6 +41,15 @@ class PostgresSessions:
             fingerprint,
             *values(session),
         )
+
+    async def begin(self, session: Session, fingerprint: bytes, password_hash: str, event: Event) -> bool:
+        noted = await PostgresEvents(self._within).ready([event])
+        # failpoint: session.beginning
+        done = await self._connection.execute(
+            _BEGIN, session.user_id, password_hash, fingerprint, as_json([session]), noted
+        )
+        # failpoint: session.begun
+        return done == "INSERT 0 1"
 
     async def by_fingerprint(self, fingerprint: bytes) -> Session | None:
         row = await self._connection.fetchrow(

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from bartizan.model.event import Event
+
 
 class Session(Struct, frozen=True, kw_only=True):
     id: UUID
@@ -22,6 +24,11 @@ class Session(Struct, frozen=True, kw_only=True):
 
 class Sessions(Protocol):
     async def add(self, session: Session, fingerprint: bytes) -> None: ...
+
+    async def begin(self, session: Session, fingerprint: bytes, password_hash: str, event: Event) -> bool:
+        """The session and its event, in one statement. False, and nothing happened, when that is not the person's
+        password any more; and it stays so until this is committed."""
+        ...
 
     async def by_fingerprint(self, fingerprint: bytes) -> Session | None:
         """The living session, or None when unknown, ended or expired. Touches `last_seen_at` at most once a minute."""

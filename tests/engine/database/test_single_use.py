@@ -116,6 +116,40 @@ def test_no_session_of_an_old_password_outlives_its_change(database_url: str) ->
     within(database_url, work)
 
 
+def test_a_session_begins_with_its_event_by_todays_password_alone(database_url: str) -> None:
+    """The same by one statement, as it is for most who sign in."""
+
+    async def work(store: PostgresStore) -> None:
+        user = a_user()
+        async with store.transaction() as records:
+            await records.users.add(user, "old")
+
+        async def begin(password: str) -> bool:
+            session = a_session(user)
+            told = Event(code="signin.done", user_id=user.id, session_id=session.id)
+            async with store.reading() as records:
+                return await records.sessions.begin(session, os.urandom(32), password, told)
+
+        async def reset() -> None:
+            async with store.transaction() as records:
+                await records.users.set_password(user.id, "new")
+                await asyncio.sleep(0.02)  # so that some ask while it is not committed
+                await records.sessions.end_all_of(user.id, "password.reset")
+
+        begun = await asyncio.gather(*(begin("old") for _ in range(4)), reset(), *(begin("old") for _ in range(4)))
+        assert await begin("old") is False
+        async with store.reading() as records:
+            assert await records.sessions.of_user(user.id) == []
+        assert await begin("new") is True
+        async with store.reading() as records:
+            (living,) = await records.sessions.of_user(user.id)
+            told = [event.session_id for event in await records.events.latest(limit=50, user_id=user.id)]
+        assert len(told) == begun.count(True) + 1
+        assert told[0] == living.id
+
+    within(database_url, work)
+
+
 def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -> None:
     """Signing out while a code is on its way: whichever comes first, no family outlives its session."""
 

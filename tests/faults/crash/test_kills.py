@@ -48,6 +48,7 @@ PASSES: dict[str, tuple[str, ...]] = {
     "client credentials": ("answer.sending",),
     "introspect": ("answer.sending",),
     **dict.fromkeys(deeds_pages.DEEDS, _TRANSACTION),
+    "sign in": ("session.beginning", "session.begun", "answer.sending"),
     "consent": (*_TRANSACTION, "code.finishing", "code.finished"),
     "begin a login": (*_PUSH, "bff.pushed"),
     "callback": (*_REDEEM, "callback.redeemed"),
@@ -58,7 +59,7 @@ PASSES: dict[str, tuple[str, ...]] = {
 EVERYWHERE = {"authorize", "sign in", "redeem", "refresh", "sign out"}
 # Where it is decided: right before the commit, and right after.
 DECIDED = {
-    "store.commit", "store.committed", "code.committed", "code.finished", "redeem.committed",
+    "store.commit", "store.committed", "code.committed", "code.finished", "redeem.committed", "session.begun",
     "rotations.rotated", "rotations.judged", "rotations.judgement_committed", "par.pushed", "authorize.taken",
     "authorize.begun", "callback.redeemed", "bff.rotated", "bff.revoked", "bff.pushed",
 }  # fmt: skip

@@ -108,6 +108,13 @@ class FakeSessions(_Part):
     async def add(self, session: Session, fingerprint: bytes) -> None:
         self.tables.sessions[session.id] = (fingerprint, session)
 
+    async def begin(self, session: Session, fingerprint: bytes, password_hash: str, event: Event) -> bool:
+        if self.tables.hashes.get(session.user_id) != password_hash:
+            return False
+        await self.add(session, fingerprint)
+        self.tables.events.append(event)
+        return True
+
     async def by_fingerprint(self, fingerprint: bytes) -> Session | None:
         for known, session in self.tables.sessions.values():
             if known == fingerprint and session.expires_at > self.clock():

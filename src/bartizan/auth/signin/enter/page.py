@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
 from bartizan.auth.signin import familiar
 from bartizan.auth.signin.enter import turned
 from bartizan.auth.signin.mailing import mail_again
+from bartizan.auth.sso import SignedIn
 from bartizan.model.event import Event
 from bartizan.model.route import Route, Who
 from bartizan.model.users import User
@@ -118,18 +120,31 @@ class Enter:
     async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response | None:
         """None: the password was changed while we verified the old one."""
         request, ports, settings = entry.request, self._desk.ports, self._desk.settings
-        fresh = await self._anew(entry.password) if outdated(password_hash) else None
-        async with ports.store.transaction() as records:
-            if await records.users.hold_password(user.id) != password_hash:
+        if outdated(password_hash) or sso.shown(request, settings):
+            signed_in = await self._renew(entry, user, password_hash)
+        else:
+            told = partial(_event, "signin.done", entry, user)
+            signed_in = await sso.begin_session(user, password_hash, request, ports, settings, told)
+        if signed_in is None:
+            async with ports.store.transaction() as records:
                 await records.events.record(_event("signin.refused", entry, user))
-                return None
-            if fresh is not None:
-                await records.users.set_password(user.id, fresh)
-            signed_in = await sso.start_session(records, user, request, ports, settings)
-            await records.events.record(_event("signin.done", entry, user, signed_in.session.id))
+            return None
         await attempts.forgive(ports, BY_IDENTIFIER, familiar.counted(self._desk, request, user.email))
         response = await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
         return with_cookies(response, (familiar.cookie(self._desk, user.email),))
+
+    async def _renew(self, entry: Entry, user: User, password_hash: str) -> SignedIn | None:
+        """A session of this browser is renewed or replaced, an outdated hash made anew."""
+        ports = self._desk.ports
+        fresh = await self._anew(entry.password) if outdated(password_hash) else None
+        async with ports.store.transaction() as records:
+            if await records.users.hold_password(user.id) != password_hash:
+                return None
+            if fresh is not None:
+                await records.users.set_password(user.id, fresh)
+            signed_in = await sso.start_session(records, user, entry.request, ports, self._desk.settings)
+            await records.events.record(_event("signin.done", entry, user, signed_in.session.id))
+        return signed_in
 
     async def _anew(self, password: str) -> str | None:
         """In a rush the old hash does until the next time."""
