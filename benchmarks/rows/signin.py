@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from argon2 import PasswordHasher
 from benchmarks import cast
 from benchmarks.figures import Load, Result, result_of
 from benchmarks.generator import Group, Walker, ask
-from benchmarks.processes import pss_bytes
+from benchmarks.processes import cpu_seconds, pss_bytes, stepped_back_seconds
 from benchmarks.rows.fixed import client_credentials_walkers
 from benchmarks.rows.refresh import Chain
 from benchmarks.stage import Stage
@@ -63,13 +64,30 @@ class SignIn:
 
 
 def sign_in(stage: Stage) -> Result:
+    """The hash is told apart by its own threads' clock, in the same window: beside other work it takes another time
+    than alone. What earlier rows left the database to tidy up is done first: fifty sign-ins a second do not hide it.
+    """
     alone = _hash_ms(stage.options.seconds)
-    walkers = [SignIn(stage) for _ in range(AT_ONCE)]
-    bar = round(alone + OVER_THE_HASH_MS, 3)
-    result = stage.product("sign_in", walkers, bar)
-    result.row.floor_cpu_ms = round(alone, 3)
-    result.beside |= {"connections": AT_ONCE, "over_the_hash_ms": round(result.row.cpu_ms - alone, 3)}
+    asyncio.run(_tidied(stage))
+    walkers, servers = [SignIn(stage) for _ in range(AT_ONCE)], stage.site.pids("auth")
+    hashed, all_ = stepped_back_seconds(servers), cpu_seconds(servers)
+    result = stage.product("sign_in", walkers, None)
+    share = (stepped_back_seconds(servers) - hashed) / (cpu_seconds(servers) - all_)
+    row, hash_ms = result.row, result.row.cpu_server_ms * share
+    row.floor_cpu_ms, row.bar = round(hash_ms, 3), round(hash_ms + OVER_THE_HASH_MS, 3)
+    result.met = not result.void and row.cpu_ms <= row.bar
+    over = round(row.cpu_ms - hash_ms, 3)
+    result.beside |= {"connections": AT_ONCE, "hash_alone_ms": round(alone, 3), "over_the_hash_ms": over}
+    result.beside["said"] = f"{over:+.2f} ms over the hash; alone, two at a time, it takes {alone:.1f}"
     return result
+
+
+async def _tidied(stage: Stage) -> None:
+    connection = await stage.site.connect()
+    try:
+        await connection.execute("VACUUM (ANALYZE)")
+    finally:
+        await connection.close()
 
 
 def sign_in_herd(stage: Stage) -> Result:

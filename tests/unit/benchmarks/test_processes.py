@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from benchmarks.processes import cpu_seconds, pss_bytes, trees
+from benchmarks.processes import cpu_seconds, pss_bytes, stepped_back_seconds, trees
 
 
 def process(proc: Path, pid: int, parent: int, *, threads: tuple[int, ...] = (), children_ticks: int = 0) -> Path:
@@ -39,6 +39,15 @@ def test_a_root_below_another_is_counted_once(tmp_path: Path) -> None:
 def test_all_threads_count(tmp_path: Path) -> None:
     process(tmp_path, 10, 1, threads=(1_000_000_000, 250_000_000))
     assert cpu_seconds([10], tmp_path) == pytest.approx(1.25)
+
+
+def test_threads_that_let_others_go_first_are_told_apart(tmp_path: Path) -> None:
+    """By how nice they are beside their own process, which may itself be nicer than others."""
+    entry = process(tmp_path, 10, 1, threads=(1_000_000_000, 250_000_000, 500_000_000))
+    nice = "10 (x) S 1 0 0 0 0 0 0 0 0 0 0 0 0 0 20 {} 3 0 0 0 0\n"
+    for where, how in ((entry, 5), (entry / "task" / "10", 5), (entry / "task" / "11", 15), (entry / "task" / "12", 5)):
+        (where / "stat").write_text(nice.format(how))
+    assert stepped_back_seconds([10], tmp_path) == pytest.approx(0.25)
 
 
 def test_a_child_that_has_ended_counts_through_its_parent(tmp_path: Path) -> None:
