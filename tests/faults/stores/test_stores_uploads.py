@@ -21,7 +21,7 @@ from tests.faults.crash import uploads
 from tests.faults.steps import Person
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
-from tests.fixtures.nodes import APP, Answer, Node, Site
+from tests.fixtures.nodes import APP, HOOK, Answer, Node, Site
 
 from bartizan.database.store import PostgresStore
 from bartizan.files.jobs import remove_orphans
@@ -114,13 +114,16 @@ def drawer(shared_nodes_site: Site) -> Iterator[Drawer]:
 
 
 def test_killed_at_each_step_nothing_is_half(drawer: Drawer) -> None:
-    kept = len(drawer.listed())
+    kept, plan = len(drawer.listed()), drawer.site.base / "plan"
+    armed = {"PYTHONPATH": str(HOOK), "BARTIZAN_FAILPOINT_FILE": str(plan)}
+    drawer.restart(environment=armed)
     for step in STEPS:
         mark, _, times = step.partition("@")
-        drawer.restart(failpoint=f"{mark}=kill@{times or 1}")
+        plan.write_text(f"{mark}=kill@{times or 1}")
         assert drawer.upload().status == 0, step
         assert drawer.node.wait() == -9, step
-        drawer.restart()
+        plan.unlink()
+        drawer.restart(environment=armed)
         kept += step == "upload.kept"  # committed, and only its answer was lost
         drawer.whole(kept)
     drawer.swept()
