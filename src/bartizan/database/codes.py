@@ -7,14 +7,13 @@ from uuid import UUID
 from bartizan.database.events import recording
 from bartizan.database.families import COLUMNS as FAMILY
 from bartizan.database.families import beginning
-from bartizan.database.rows import marks, names, values
+from bartizan.database.rows import names
 from bartizan.database.users import COLUMNS as USER
 from bartizan.database.users import PEOPLE
 from bartizan.database.within import Within
 from bartizan.model.codes import Code
 
 COLUMNS = names(Code)
-ADD = f"INSERT INTO codes (fingerprint, {COLUMNS}) VALUES ($1, {marks(Code, after=1)})"
 # "= 32": a fingerprint is a SHA-256. By that the planner takes them for few, and looks each up by its key. Else a plan
 # made while a table was small reads all of it for each batch, however it grows.
 READ = f"""
@@ -84,9 +83,6 @@ HOLD_CODE = "SELECT FROM codes WHERE fingerprint = $1 FOR NO KEY UPDATE"
 class PostgresCodes:
     def __init__(self, within: Within) -> None:
         self._connection = within.connection
-
-    async def add(self, fingerprint: bytes, code: Code) -> None:
-        await self._connection.execute(ADD, fingerprint, *values(code))
 
     async def bought(self, fingerprint: bytes) -> UUID | None:
         found: UUID | None = await self._connection.fetchval(

@@ -31,8 +31,6 @@ class Code(Struct, frozen=True, kw_only=True):
 
 
 class Codes(Protocol):
-    async def add(self, fingerprint: bytes, code: Code) -> None: ...
-
     async def bought(self, fingerprint: bytes) -> UUID | None:
         """The family that a spent code bought, for revocation when it comes back."""
         ...

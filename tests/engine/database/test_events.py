@@ -12,6 +12,7 @@ from tests.fixtures.records import (
     a_link,
     a_session,
     a_user,
+    add_code,
     add_family,
     an_interaction,
     new_id,
@@ -151,7 +152,7 @@ def test_thirty_one_days_later_the_rest_is_gone(empty_database_url: str) -> None
             await records.users.add(user, "hash")
             await records.clients.add(client)
             await records.sessions.add(session, session.id.bytes)
-            await records.codes.add(b"code", a_code(user, client))
+            await add_code(records, b"code", a_code(user, client))
             await records.links.add(a_link(user))
             await records.interactions.add(b"interaction", an_interaction(client))
             await records.attempts.hit(b"attempt", seconds=60)

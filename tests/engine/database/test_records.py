@@ -15,6 +15,7 @@ from tests.fixtures.records import (
     a_file,
     a_session,
     a_user,
+    add_code,
     add_family,
     new_id,
     now,
@@ -47,7 +48,7 @@ def test_a_user_reads_back_as_written_and_is_erased_with_everything(database_url
             await records.sessions.add(session, session.id.bytes)
             await add_family(records, family)
             await records.consents.grant(a_consent(user, client))
-            await records.codes.add(session.id.bytes * 2, a_code(user, client))
+            await add_code(records, session.id.bytes * 2, a_code(user, client))
             assert await records.files.reserve(file, quota=10_000)
             assert await records.users.by_id(user.id) == user
             assert await records.users.by_email(f"  {user.email.upper()} ") == user

@@ -17,6 +17,7 @@ from tests.fixtures.records import (
     a_family,
     a_session,
     a_user,
+    add_code,
     add_family,
     now,
     within,
@@ -319,7 +320,7 @@ def test_a_family_lives_no_longer_than_its_consent(database_url: str) -> None:
             await records.clients.add(client)
             await records.sessions.add(session, session.id.bytes)
             await records.consents.grant(a_consent(user, client, until=until))
-            await records.codes.add(session.id.bytes * 2, a_code(user, client, session_id=session.id))
+            await add_code(records, session.id.bytes * 2, a_code(user, client, session_id=session.id))
         begins = a_beginning(user, client, session_id=session.id)
         family = await store.redemptions.redeem(session.id.bytes * 2, begins, Event(code="token.issued"))
         assert family is not None

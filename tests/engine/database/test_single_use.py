@@ -18,6 +18,7 @@ from tests.fixtures.records import (
     a_link,
     a_session,
     a_user,
+    add_code,
     add_family,
     an_interaction,
     new_id,
@@ -43,7 +44,7 @@ async def _plant(store: PostgresStore, user: User, client: Client, fingerprint: 
     async with store.transaction() as records:
         await records.users.add(user, None)
         await records.sessions.add(session, os.urandom(32))
-        await records.codes.add(fingerprint, a_code(user, client, session_id=session.id, **fields))
+        await add_code(records, fingerprint, a_code(user, client, session_id=session.id, **fields))
 
 
 def test_a_code_is_redeemed_once_and_remembers_what_it_bought(database_url: str) -> None:
@@ -163,7 +164,7 @@ def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -
             family = a_beginning(user, client, session_id=session.id)
             async with store.transaction() as records:
                 await records.sessions.add(session, fingerprint)
-                await records.codes.add(fingerprint, a_code(user, client, session_id=session.id))
+                await add_code(records, fingerprint, a_code(user, client, session_id=session.id))
             redeemed, _ = await asyncio.gather(_buy(store, fingerprint, family), _end(store, session.id))
             async with store.reading() as records:
                 assert await records.families.by_id(family.id) is None
