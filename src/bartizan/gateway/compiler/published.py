@@ -56,7 +56,7 @@ def no_keys() -> Json:
 
 def ended(gids: Iterable[str]) -> Json:
     """One hash look-up by the `gid` of the verified token, however long the list."""
-    refused = {gid: _action("ended", "DENY") for gid in sorted({_NOBODY, *gids})}
+    refused = dict.fromkeys(sorted({_NOBODY, *gids}), _action("ended", "DENY"))  # one for all: a kilobyte less for each
     return _deny_list({"exact_match_map": {"map": refused}}, GID)
 
 
