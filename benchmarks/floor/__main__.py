@@ -26,4 +26,4 @@ async def serve(socket: Path, url: str, scalar: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), os.environ["BENCH_DATABASE_URL"], int(os.environ.get("BENCH_SCALAR", "1"))))
+    uvloop.run(serve(Path(sys.argv[1]), os.environ["BENCH_DATABASE_URL"], int(os.environ["BENCH_SCALAR"])))
