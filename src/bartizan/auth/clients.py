@@ -36,7 +36,7 @@ class AuthenticatedClient(Struct, frozen=True):
 
 
 async def authenticate(presented: Presented, server: AuthServer, trace: Trace) -> AuthenticatedClient:
-    client = await server.clients.by_id(presented.client_id)
+    client = await server.ports.store.lookups.client(presented.client_id)
     fault = _fault(presented, client, server.client_ring)
     if client is None or fault:
         raise await _refuse(client, fault, server, trace)

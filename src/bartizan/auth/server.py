@@ -7,7 +7,6 @@ from uuid import UUID
 from msgspec import Struct
 
 from bartizan.auth.keys import SigningKeys
-from bartizan.auth.known_clients import KnownClients
 from bartizan.auth.ports import AuthPorts
 from bartizan.auth.settings import AuthSettings
 from bartizan.protocol import jose
@@ -22,7 +21,6 @@ class AuthServer(Struct, frozen=True, kw_only=True):
     settings: AuthSettings
     ports: AuthPorts
     keys: SigningKeys
-    clients: KnownClients
     refresh_ring: Ring
     client_ring: Ring  # from which the BFF's secret is derived
 
@@ -51,7 +49,6 @@ def build(settings: AuthSettings, ports: AuthPorts) -> AuthServer:
         settings=settings,
         ports=ports,
         keys=SigningKeys(settings, ports.store, ports.ring, ports.clock, ports.chance),
-        clients=KnownClients(ports.store, ports.clock),
         refresh_ring=ports.ring.purpose(refresh.PURPOSE),
         client_ring=ports.ring.purpose("client"),
     )

@@ -18,7 +18,7 @@ SLOW = 0.5  # an answer is wrong by up to half the time it took: what a standsti
 TRUSTED = 60.0  # so long counting on is better than a slow answer
 
 
-def _counting() -> float:
+def counting() -> float:
     """Goes on while the machine sleeps, where there is such a clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
@@ -27,7 +27,7 @@ class DatabaseClock:
     def __init__(
         self,
         machine: Callable[[], datetime] = lambda: datetime.now(UTC),
-        counting: Callable[[], float] = _counting,
+        counting: Callable[[], float] = counting,
     ) -> None:
         self._machine = machine
         self._counting = counting

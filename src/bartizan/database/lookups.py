@@ -1,6 +1,7 @@
 """Hot reads, coalesced (model/lookups.py): who waits while a statement runs shares the next one.
 
-A statement that somebody shares begins after they asked, so nobody reads what is older than their question.
+A statement that somebody shares begins after they asked, so nobody reads what is older than their question. Clients
+alone are held (`known_clients.py`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from uuid import UUID
 from bartizan.database.clients import COLUMNS as CLIENT
 from bartizan.database.coalesce import Coalescer
 from bartizan.database.ended import ENDED
+from bartizan.database.known_clients import KnownClients, Seen
 from bartizan.database.rows import read
 from bartizan.database.sessions import COLUMNS as SESSION
 from bartizan.database.sessions import LIVING
@@ -22,11 +24,12 @@ from bartizan.model.sessions import Session
 from bartizan.model.users import User
 
 _NO_ONE = UUID(int=0)
-# A row's version is where it lies and who wrote it: while that is the same, what was read of it holds. Twenty columns
-# are not sent and read again for each of ten thousand clients that come by once in two seconds.
-_VERSIONS = "SELECT id, xmin::text || ctid::text AS version FROM clients WHERE id = ANY ($1)"
-_CLIENTS = f"SELECT {CLIENT}, xmin::text || ctid::text AS version FROM clients WHERE id = ANY ($1)"
-_MOST = 20_000  # clients held, some 40 MB; then all are forgotten and read again
+# All of one snapshot: what of these is there, and the marks of who changed any (migration 0005), in each row.
+_CLIENTS = f"""
+    SELECT changes.marks, {CLIENT}
+    FROM (SELECT coalesce(string_agg(mark::text, ' ' ORDER BY mark), '') AS marks FROM client_changes) AS changes
+    LEFT JOIN clients ON id = ANY ($1)
+"""
 _USERS = f"{USER} WHERE users.id = ANY ($1)"
 _SESSIONS = f"""
     SELECT fingerprint, {SESSION}, last_seen_at < now() - interval '1 minute' AS stale
@@ -44,13 +47,15 @@ _SEEN = """
 class PostgresLookups:
     def __init__(self, within: Opens) -> None:
         self._within = within
-        self._held: dict[str, tuple[str, Client]] = {}
-        self._clients: Coalescer[str, Client | None] = Coalescer(self._read_clients)
+        self._clients = KnownClients(self._see_clients)
         self._standings: Coalescer[tuple[UUID, UUID | None], Standing] = Coalescer(self._read_standings)
         self._signed_in: Coalescer[bytes, tuple[Session, User] | None] = Coalescer(self._read_sessions)
 
     async def client(self, client_id: str) -> Client | None:
-        return await self._clients.ask(client_id)
+        return await self._clients.by_id(client_id)
+
+    async def close(self) -> None:
+        await self._clients.close()
 
     async def standing(self, gid: UUID, user_id: UUID | None) -> Standing:
         return await self._standings.ask((gid, user_id))
@@ -58,22 +63,11 @@ class PostgresLookups:
     async def signed_in(self, fingerprint: bytes) -> tuple[Session, User] | None:
         return await self._signed_in.ask(fingerprint)
 
-    async def _read_clients(self, ids: Sequence[str]) -> list[Client | None]:
-        wanted = set(ids)
-        held = {one: self._held[one] for one in wanted & self._held.keys()}
+    async def _see_clients(self, ids: Sequence[str]) -> Seen:
         async with self._within(transaction=False) as handed:
-            known = await handed.connection.fetch(_VERSIONS, [*held]) if held else []
-            found = {row["id"]: held[row["id"]] for row in known if held[row["id"]][0] == row["version"]}
-            rest = [*(wanted - found.keys())]
-            rows = await handed.connection.fetch(_CLIENTS, rest) if rest else []
-        if len(self._held) + len(rows) > _MOST:
-            self._held.clear()
-        fresh = {row["id"]: (str(row["version"]), read(Client, row)) for row in rows}
-        for gone in wanted - found.keys() - fresh.keys():
-            self._held.pop(gone, None)
-        self._held |= fresh
-        found |= fresh
-        return [found[one][1] if one in found else None for one in ids]
+            rows = await handed.connection.fetch(_CLIENTS, ids)
+        found = {row["id"]: read(Client, row) for row in rows if row["id"] is not None}
+        return Seen(str(rows[0]["marks"]), found)
 
     async def _read_standings(self, asked: Sequence[tuple[UUID, UUID | None]]) -> list[Standing]:
         """The list of the ended is read last: what ends in between is told."""

@@ -231,6 +231,7 @@ class PostgresStore:
         return False
 
     async def close(self) -> None:
+        await self._lookups.close()
         await self.pool.close()
 
 

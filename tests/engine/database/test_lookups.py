@@ -9,9 +9,20 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import pytest
-from tests.fixtures.records import a_beginning, a_client, a_code, a_family, a_session, a_user, new_id, now, within
+from tests.fixtures.records import (
+    a_beginning,
+    a_client,
+    a_code,
+    a_family,
+    a_session,
+    a_user,
+    add_code,
+    add_family,
+    new_id,
+    now,
+    within,
+)
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.event import Event
@@ -43,29 +54,6 @@ def test_a_client_is_found_by_its_id_and_only_by_it(database_url: str) -> None:
     within(database_url, work)
 
 
-def test_a_client_that_was_read_before_is_read_again_when_it_changed(database_url: str) -> None:
-    """By whoever: the row is changed past this process, deleted, and made anew under its id."""
-
-    async def work(store: PostgresStore) -> None:
-        client = a_client()
-        async with store.transaction() as records:
-            await records.clients.add(client)
-        assert await store.lookups.client(client.id) == client
-        assert await store.lookups.client(client.id) == client, "its version is the same"
-        async with store.transaction() as records:
-            await records.clients.set_disabled(client.id, True)
-        assert await store.lookups.client(client.id) == msgspec.structs.replace(client, disabled=True)
-        async with store.transaction() as records:
-            await records.clients.delete(client.id)
-        assert await store.lookups.client(client.id) is None
-        other = msgspec.structs.replace(client, name="Another")
-        async with store.transaction() as records:
-            await records.clients.add(other)
-        assert await store.lookups.client(client.id) == other
-
-    within(database_url, work)
-
-
 def test_standing_tells_of_the_end_and_of_the_person(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         user, client = a_user(), a_client()
@@ -73,7 +61,7 @@ def test_standing_tells_of_the_end_and_of_the_person(database_url: str) -> None:
         async with store.transaction() as records:
             await records.users.add(user, None)
             await records.clients.add(client)
-            await records.families.add(family)
+            await add_family(records, family)
         before = await store.lookups.standing(family.id, user.id)
         assert (before.ended, before.user) == (False, user)
         async with store.transaction() as records:
@@ -194,7 +182,7 @@ def test_one_whose_session_is_held_does_not_keep_the_others_of_its_batch(databas
             await records.clients.add(client)
             for session in (free, held):
                 await records.sessions.add(session, cookies[session.id])
-                await records.codes.add(codes[session.id], a_code(user, client, session_id=session.id))
+                await add_code(records, codes[session.id], a_code(user, client, session_id=session.id))
 
         async def redeem(session_id: UUID) -> bool:
             begins = a_beginning(user, client, session_id=session_id)

@@ -38,7 +38,7 @@ class Authorize:
         return await proceed.begin(request, ports, settings, asked, client)
 
     async def _client(self, client_id: str) -> Client:
-        client = await self._server.clients.by_id(client_id)
+        client = await self._server.ports.store.lookups.client(client_id)
         if client is None or client.disabled:
             raise no("invalid_request", "unknown or disabled client")
         return client
