@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import marshal
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,34 @@ def test_a_mutant_changes_the_text_it_names_and_nothing_else(tmp_path: Path) -> 
     file.write_text(json.dumps(change))
     said = _under_hook("import bartizan.protocol.oauth.pkce", BARTIZAN_MUTANT=str(file))
     assert "its text is there 0 times" in said.stderr
+
+
+def mutants() -> Iterator[tuple[str, dict[str, str]]]:
+    """All that the tests of faults and histories know, those of the long form too."""
+    here = Path(__file__).parents[1]
+    for path in sorted([*(here / "faults").rglob("*.py"), here / "histories" / "mutants.py"]):
+        if "hook" not in path.parts:
+            module = importlib.import_module(".".join(path.relative_to(here.parent).with_suffix("").parts))
+            for name, value in vars(module).items():
+                if name.isupper():
+                    yield from ((str(path), one) for one in _changes_in(value))
+
+
+def _changes_in(value: object) -> Iterator[dict[str, str]]:
+    if isinstance(value, dict) and set(value) == {"module", "before", "after"}:
+        yield value
+    elif isinstance(value, (dict, tuple, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _changes_in(one)
+
+
+def test_each_mutant_names_a_text_that_is_there_once() -> None:
+    """Or a node would not start, in a form that is seldom run."""
+    root, found = Path(bartizan.__file__).parents[1], list(mutants())
+    assert len(found) > 50
+    for where, one in found:
+        source = root.joinpath(*one["module"].split(".")).with_suffix(".py").read_text("utf-8")
+        assert source.count(one["before"]) == 1, f"{where}: {one}"
 
 
 def _under_hook(program: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -26,8 +26,8 @@ SESSION = "SELECT id FROM sessions WHERE id = $1 FOR UPDATE"
 MUTANTS = {
     "a deadlock is a defect": {
         "module": "bartizan.database.connection",
-        "before": '        raise Beaten("database", 1) from beaten',
-        "after": "        raise",
+        "before": '        return Beaten("database", 1)',
+        "after": "        return None",
     },
     "who was beaten gives up": {
         "module": "bartizan.database.rotations",

@@ -38,8 +38,8 @@ MUTANTS = {
     },
     "a lost connection is not told apart": {
         "module": "bartizan.database.connection",
-        "before": "    except AWAY as lost:",
-        "after": "    except ZeroDivisionError as lost:",
+        "before": "    if isinstance(error, AWAY):",
+        "after": "    if isinstance(error, ZeroDivisionError):",
     },
 }
 

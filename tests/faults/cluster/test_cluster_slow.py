@@ -46,7 +46,7 @@ MUTANTS = {
     },
     "keys wait for the database": {
         "module": "bartizan.auth.keys",
-        "before": "        if self._held is None or self._is_fresh():",
+        "before": "        if self._held is None or self._age() < REFRESH_SECONDS:",
         "after": "        if True:",
     },
 }
