@@ -49,17 +49,24 @@ class _NeedsNetwork(Exception):  # noqa: N818 - no error: ask again from a threa
 
 
 class _Cache:
-    """Tokens verified under one set of keys; the oldest leaves when it is full."""
+    """Tokens verified under one set of keys. The oldest leave when they have expired, or when it is full.
+
+    An issuer's tokens live about as long, so the first in are the first to expire; one that lives longer holds up
+    those behind it, until the cache is full.
+    """
 
     def __init__(self, keys: KeySet) -> None:
         self.keys = keys
         self.tokens: dict[str, Token] = {}
         self._lock = Lock()
 
-    def keep(self, text: str, token: Token) -> None:
+    def keep(self, text: str, token: Token, now: float) -> None:
         with self._lock:
-            if len(self.tokens) >= CACHE_BOUND:
-                del self.tokens[next(iter(self.tokens))]
+            while self.tokens:
+                oldest = next(iter(self.tokens))
+                if len(self.tokens) < CACHE_BOUND and self.tokens[oldest].exp + jose.LEEWAY > now:
+                    break
+                del self.tokens[oldest]
             self.tokens[text] = token
 
 
@@ -118,7 +125,7 @@ class Gate:
             if newer is None:
                 raise
             return self._verified(text, newer.keys, now)
-        cache.keep(text, token)
+        cache.keep(text, token, now)
         return token
 
     def _verified(self, text: str, keys: KeySet, now: float) -> Token:

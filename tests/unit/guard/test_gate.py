@@ -68,6 +68,16 @@ def test_the_cache_is_bounded_and_lets_the_oldest_go(bench: Bench, monkeypatch: 
     assert bench.verified == 6
 
 
+def test_what_has_expired_leaves_the_cache_when_another_comes(bench: Bench) -> None:
+    for minute in range(60):
+        bench.gate.admit(SIGNED_IN, bench.request(f"user-{minute}"))
+        bench.now += 60
+    lifetime = 5
+    assert [token.sub for token in bench.gate._cache.tokens.values()] == [
+        f"user-{n}" for n in range(60 - lifetime - 1, 60)
+    ]
+
+
 def test_new_keys_begin_a_new_cache(bench: Bench) -> None:
     request = bench.request()
     bench.gate.admit(SIGNED_IN, request)
