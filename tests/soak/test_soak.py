@@ -22,10 +22,11 @@ SECONDS = 20.0
 MUTANT_SECONDS = 6.0
 
 # The protection taken out → which checks may see it; the first of them must. All of them look at the same deed: that it
-# was acknowledged and is not there (I1), that it is answered as if it had not happened, that no order explains it.
+# was acknowledged and is not there (I1), that it is answered as if it had not happened, that no order explains it; and
+# what a code bought lives on after its replay (I4).
 SEEN_BY = {
     "a revocation only answers": ("I4", "I1", "answers", "linearizable"),
-    "a code can be redeemed again": ("I2", "I1", "answers", "linearizable"),
+    "a code can be redeemed again": ("I2", "I1", "I4", "answers", "linearizable"),
 }
 
 
