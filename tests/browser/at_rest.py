@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 import asyncpg
 import valkey
+from tests.faults.stores.held import claims
+from tests.fixtures.records import AGED
 
 from bartizan.database import purge as database_purge
 from bartizan.stack import compile as compiled
@@ -45,6 +48,15 @@ class AtRest:
                     await line.close()
 
         return _run(ask())
+
+    def age(self, access_token: str) -> None:
+        """As if all that its family has done lay past every grace (flows §6): nobody has to wait for that."""
+
+        async def run() -> None:
+            async with opened(self.data, None) as instance, instance.store.within(transaction=False) as handed:
+                assert await handed.connection.execute(AGED, UUID(str(claims(access_token)["gid"]))) == "UPDATE 1"
+
+        _run(run())
 
     def purge(self, *, days: int) -> None:
         """The purge as the worker runs it, on a clock that is `days` ahead."""
