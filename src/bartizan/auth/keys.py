@@ -27,6 +27,7 @@ from bartizan.protocol.secrets import NONCE_BYTES, KeyRing, Ring, seal, unseal
 
 PURPOSE = "signing"  # of the key ring
 REFRESH_SECONDS = REREAD_SECONDS  # a withdrawn key is used no longer than this
+_AHEAD_SECONDS = REFRESH_SECONDS / 2  # so old they are read again while the others go on with them: nobody waits
 SAME_SECONDS = 30  # as long may one sign the feed that another has followed, if both are published
 _JWKS_PATIENCE = 0.2  # seconds: then the keys as they were last read do
 GRACE_SECONDS = 60  # beyond the longest token: clocks differ, answers travel
@@ -79,7 +80,8 @@ class _Held(Struct, frozen=True):
 
 
 class SigningKeys:
-    """The keys as this process holds them: read again twice a second while they are used."""
+    """The keys as this process holds them: read again four times a second while they are used, and as old as the
+    beginning of the statement that read them."""
 
     def __init__(self, settings: AuthSettings, store: Store, ring: KeyRing, clock: Clock, chance: Chance) -> None:
         self._settings = settings
@@ -90,6 +92,7 @@ class SigningKeys:
         self._held: _Held | None = None
         self._read_at: datetime | None = None
         self._reading = asyncio.Lock()
+        self._readings = 0  # begun
         self._failures = 0
         self._renewing: asyncio.Task[None] | None = None
 
@@ -101,16 +104,11 @@ class SigningKeys:
 
     async def jwks(self) -> bytes:
         """Also while the database is slow or away: who verifies goes on. That a key was withdrawn says the feed."""
-        if self._held is None or self._is_fresh():
+        if self._held is None or self._age() < REFRESH_SECONDS:
             return (await self._fresh()).jwks
-        if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
-            await asyncio.wait({self._renewing}, timeout=_JWKS_PATIENCE)
+        if (renewing := self._renew()) is not None:
+            await asyncio.wait({renewing}, timeout=_JWKS_PATIENCE)
         return self._held.jwks
-
-    async def _renew(self) -> None:
-        with suppress(Unavailable):
-            await self._fresh()
 
     async def kids(self) -> tuple[str, ...]:
         return (await self._fresh()).published
@@ -121,7 +119,6 @@ class SigningKeys:
         async with self._reading:
             self._give_up_with(failures)
             held = await self._read()
-            self._held, self._read_at = held, self._clock()
         return held.signer, held.published
 
     async def exact_if_not(self, kids: tuple[str, ...]) -> tuple[jose.Signer, tuple[str, ...]]:
@@ -133,23 +130,37 @@ class SigningKeys:
 
     async def _fresh(self) -> _Held:
         """Call it before a transaction is opened: it may take a connection of its own."""
-        if self._held is not None and self._is_fresh():
-            return self._held
-        failures = self._failures
+        age = self._age()
+        if self._held is None or age >= REFRESH_SECONDS:
+            return await self._in_turn(REFRESH_SECONDS)
+        if age >= _AHEAD_SECONDS:
+            self._renew()
+        return self._held
+
+    def _renew(self) -> asyncio.Task[None] | None:
+        """Beside those who go on with what is held. None: that is under way already."""
+        if self._renewing is not None and not self._renewing.done():
+            return None
+        self._renewing = asyncio.create_task(self._look_again())
+        return self._renewing
+
+    async def _look_again(self) -> None:
+        with suppress(Unavailable):  # who then finds them too old is told
+            await self._in_turn(_AHEAD_SECONDS)
+
+    async def _in_turn(self, young: float) -> _Held:
+        """Who had to wait takes what is young, or what another has read since, however long that took."""
+        failures, readings = self._failures, self._readings
         async with self._reading:
             self._give_up_with(failures)
-            if self._held is None or not self._is_fresh():
-                self._held = await self._read()
-                self._read_at = self._clock()
-        return self._held
+            if self._held is None or (self._readings == readings and self._age() >= young):
+                return await self._read()
+            return self._held
 
     def _give_up_with(self, failures: int) -> None:
         """Who waited while another's reading failed need not wait for a failure of his own."""
         if failures != self._failures:
             raise Unavailable("database")
-
-    def _is_fresh(self) -> bool:
-        return self._age() < REFRESH_SECONDS
 
     def _age(self) -> float:
         """A clock that went back makes them old, not young for long."""
@@ -159,6 +170,9 @@ class SigningKeys:
         return seconds if seconds >= 0 else math.inf
 
     async def _read(self) -> _Held:
+        """Holding `_reading`."""
+        self._readings += 1
+        read_at = self._clock()
         try:
             async with self._store.reading() as records:
                 stored = await records.keys.published()
@@ -171,7 +185,8 @@ class SigningKeys:
             current = signing(stored, self._clock())
         if current is None:
             raise Unavailable("the signing key", 1)
-        return self._made_ready(stored, current)
+        self._held, self._read_at = self._made_ready(stored, current), read_at
+        return self._held
 
     def _made_ready(self, stored: list[StoredKey], current: StoredKey) -> _Held:
         kids = tuple(key.kid for key in stored)
