@@ -22,7 +22,7 @@ def test_every_command_is_there() -> None:
         "user": ("create", "list", "show", "delete", "lock", "unlock"),
         "client": ("create", "list", "show", "delete"),
         "key": ("list", "rotate", "withdraw"),
-        "session": ("list", "end"),
+        "session": ("list", "end", "end-all"),
     }.items():
         assert set(words) <= set(getattr(cli, group))
         assert f"bartizan {group}" in TEXT
