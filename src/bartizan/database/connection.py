@@ -42,7 +42,10 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresIOError,
     InternalClientError,  # the server's farewell came while the connection lay idle, and it is used before it is closed
+    asyncpg.InvalidCachedStatementError,  # the schema was changed under a prepared statement
 )
+# As good as closed, and so are all that lie idle.
+_SPENT = (asyncpg.PostgresConnectionError, InternalClientError, asyncpg.InvalidCachedStatementError)
 
 
 class Beaten(Unavailable):
@@ -62,8 +65,8 @@ def told_when_away(error: BaseException, connection: Connection | None = None) -
             connection.terminate()
         return Unavailable("database")
     if isinstance(error, AWAY):
-        if connection is not None and isinstance(error, (asyncpg.PostgresConnectionError, InternalClientError)):
-            connection.terminate()  # it is as good as closed, and the pool is to see that at once
+        if connection is not None and isinstance(error, _SPENT):
+            connection.terminate()  # for the pool to see it at once
         return Unavailable("database")
     if isinstance(error, (InterfaceError, OSError)):
         # asyncpg's InterfaceError says both that a connection is closed and that a programmer made a mistake.

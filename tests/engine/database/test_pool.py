@@ -168,3 +168,27 @@ def test_ready_is_not_put_off_by_connections_that_died(empty_database_url: str) 
             assert all(await asyncio.gather(*(store.ready() for _ in range(asked))))
 
     within(url, work, pool_size=4)
+
+
+def test_a_schema_that_changes_beneath_a_transaction_costs_one_answer_and_not_one_of_each_connection(
+    empty_database_url: str,
+) -> None:
+    url = empty_database_url
+    query = "SELECT * FROM meta"
+
+    async def read(store: PostgresStore) -> None:
+        async with store.within(transaction=True) as handed:
+            assert await handed.connection.fetchrow(query)
+
+    async def work(store: PostgresStore) -> None:
+        uses = [store.within(transaction=False) for _ in range(3)]
+        for use in uses:
+            await (await use.__aenter__()).connection.fetchrow(query)
+        for use in uses:
+            await use.__aexit__(None, None, None)
+        await outside(url, "ALTER TABLE meta ADD COLUMN later int")
+        with pytest.raises(Unavailable):
+            await read(store)
+        await asyncio.gather(*(read(store) for _ in range(3)))
+
+    within(url, work, pool_size=3)
