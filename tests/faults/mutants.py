@@ -41,7 +41,6 @@ MUTANTS: dict[str, Change] = {
     "a family and its event are one commit": _change(
         "database.redemptions", "as_json(begins), events)", 'as_json(begins), "[]")'
     ),
-    "an interaction gives one code": _change("database.codes", "AND NOT done AND", "AND"),
     "a request_uri is opened once": _change(
         "database.pushed",
         """DELETE FROM pushed WHERE fingerprint = $1 AND client_id = $2

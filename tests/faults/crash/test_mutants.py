@@ -63,7 +63,6 @@ CHECKS: dict[str, tuple[Check, str]] = {
     "theft ends the family": (walked(DEEDS["refresh"]), "I4"),
     "a code and its event are one commit": (killed("authorize", "code.committed"), "I7"),
     "a family and its event are one commit": (walked(DEEDS["redeem"]), "I7"),
-    "an interaction gives one code": (doubled("consent"), "I2|I5|I7"),
     "a request_uri is opened once": (doubled("open what was pushed"), "I2"),
     "a mailed link works once": (walked(DEEDS["reset"]), "I7|I10"),
     "what is ended is listed": (walked(DEEDS["revoke"]), "I1"),
