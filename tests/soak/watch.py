@@ -1,8 +1,9 @@
 """What must not grow, read every few seconds, and the verdict on it: a slope, and what it may be.
 
 Theil and Sen's slope, the median of those between all pairs of readings: three in ten readings may be anything (a
-fault, a burst) and it does not move. A series fails when its slope is above 0.8 % of its median a minute AND what it
-has gained is more than its noise. Noise is 3 % of it, and for memory not below 1 MB, which an allocator takes at once.
+fault, a burst) and it does not move. A series fails when its slope is above 0.8 % of its median a minute, half of that
+also in its later half, AND what it has gained is more than its noise. Noise is 3 % of it, and for memory not below
+1 MB, which an allocator takes at once.
 
 Memory is anonymous memory with what of it was swapped out: not the proportional share, which moves by itself when the
 nursery's other children come and go, or another copy of Envoy maps the same file. A process is watched when it is
@@ -30,6 +31,7 @@ EVERY = 2.0
 WARM = 45.0  # seconds in which a process fills its caches and pools, and is filled
 SHARE = 0.008  # of the median, a minute
 NOISE = 0.03
+GOES_ON = 0.5  # of that slope, also in the later half: what filled up in the earlier one is no leak
 FULL = 4.5  # minutes of readings; in fewer, what a burst leaves cannot be told from what leaks
 SHORT_SHARE = 0.05
 SHORT_NOISE = 0.05
@@ -64,7 +66,8 @@ def judged(what: str, readings: Sequence[tuple[float, float]], floor: float) -> 
     middle = statistics.median(value for _, value in readings)
     by_minute = slope(readings) * 60
     share, noise = (SHARE, NOISE) if minutes >= FULL else (SHORT_SHARE, SHORT_NOISE)
-    grows = by_minute > share * middle and by_minute * minutes > max(noise * middle, floor)
+    goes_on = slope(readings[len(readings) // 2 :]) * 60 > GOES_ON * share * middle
+    grows = goes_on and by_minute > share * middle and by_minute * minutes > max(noise * middle, floor)
     return Verdict(what, readings[0][1], readings[-1][1], by_minute, minutes, grows)
 
 
