@@ -5,8 +5,8 @@ database, twice a second; when nobody waits, nobody looks. Pages overlap by 60 s
 second, so what is new to a reader is: a gid that this process first saw in the second of the reader's cursor or later.
 The feed also names the published keys, so that a key withdrawn ends all that it signed by the same path; a change of
 these is new in the same way, also to a reader that was not waiting when it came. They are read for each answer, with
-the list, not taken from what this process holds: no reader may be told of a key again that another process told it is
-gone.
+the list (who asks at once shares one), not taken from what this process holds: no reader may be told of a key again
+that another process told it is gone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Ended:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
         self._watch = Watch(server)
+        self._answers = Answers(server)
 
     async def __call__(self, request: Request) -> Response:
         after = _cursor(from_query(request.scope["query_string"]).get("after"))
@@ -41,8 +42,41 @@ class Ended:
             after = 0  # the database went back to before this cursor: tell all there is
         if after:
             await self._watch.until_new(after)
+        body = await self._answers.after(after)
+        return Response(body, 200, {"cache-control": "no-store"}, media_type="application/jwt")
+
+
+class Answers:
+    """Signed pages. Of a full list one costs some 20 ms, so those who ask for the same one while it is made share the next.
+
+    None is told what was read before he asked: a reader between two nodes must not hear of a key again that has gone.
+    """
+
+    def __init__(self, server: AuthServer) -> None:
+        self._server = server
+        self._made: dict[int, asyncio.Task[bytes]] = {}  # by cursor: begun
+        self._next: dict[int, asyncio.Task[bytes]] = {}  # begins when that one has ended
+
+    async def after(self, cursor: int) -> bytes:
+        task = self._next.get(cursor)
+        if task is None:
+            task = self._next[cursor] = asyncio.create_task(self._in_turn(cursor))
+        return await asyncio.shield(task)  # who hangs up takes it from nobody
+
+    async def _in_turn(self, cursor: int) -> bytes:
+        before = self._made.get(cursor)
+        if before is not None:
+            await asyncio.wait({before})
+        task = self._made[cursor] = self._next.pop(cursor)
+        try:
+            return await self._make(cursor)
+        finally:
+            if self._made[cursor] is task:
+                del self._made[cursor]
+
+    async def _make(self, cursor: int) -> bytes:
         async with self._server.ports.store.reading() as records:
-            page = await records.ended.after(after)
+            page = await records.ended.after(cursor)
         signer, kids = await self._server.keys.exact_if_not(page.kids)
         claims = {
             "iss": self._server.settings.issuer,
@@ -52,8 +86,7 @@ class Ended:
             "gids": page.gids,
             "kids": kids,
         }
-        body = signer.sign(claims, TYP)
-        return Response(body, 200, {"cache-control": "no-store"}, media_type="application/jwt")
+        return signer.sign(claims, TYP).encode("ascii")
 
 
 class Watch:
