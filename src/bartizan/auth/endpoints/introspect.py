@@ -40,8 +40,8 @@ class Introspect:
         return introspection.INACTIVE if standing.ended else introspection.of_access_token(token)
 
     async def _refresh_token(self, text: str, client: AuthenticatedClient) -> dict[str, object]:
-        """Active means: presented at the token endpoint it would be honoured; its own client alone may ask. What else of
-        a burst of tabs is honoured for a while is superseded, and told so."""
+        """Active means: presented at the token endpoint it would be honoured; its own client alone may ask. What else
+        of a burst of tabs is honoured for a while is superseded, and told so."""
         token = refresh.decode(self._server.refresh_ring, text)
         if token is None or token.epoch != await self._server.ports.store.epoch():
             return introspection.INACTIVE
