@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.unit.auth.house import AGENT, PRINT_SHOP, USER, House
+from tests.unit.auth.house import AGENT, BFF, PRINT_SHOP, USER, House
 
 from bartizan.model.limit import Limit, Taken
 
@@ -44,3 +44,13 @@ def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
     assert house.as_client(one, "/revoke", {"token": second}).status == 200, "twice is once"
     who = str(USER.id) if kind == "person" else AGENT.id
     assert counted[:3] == [(f"revoke.{kind}", who)] * 3
+
+
+def test_the_apps_own_sign_out_is_never_told_to_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(what: str, who: str, limit: Limit) -> Taken:
+        return Taken(allowed=False, reset_seconds=9)
+
+    token = str(house.tokens(BFF)["refresh_token"])
+    monkeypatch.setattr(house.ports.limits, "hit", full)
+    assert house.as_client(BFF, "/revoke", {"token": token}).status == 200
+    assert house.refresh(BFF, token).json["error"] == "invalid_grant"

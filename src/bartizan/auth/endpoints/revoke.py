@@ -67,7 +67,8 @@ class Revoke:
             family = await records.families.by_id(family_id)
         if family is None or family.client_id != client_id:
             return
-        await self._count(Try("revoke.person", str(family.user_id), BY_PERSON))
+        if not family.bff:  # the app's own sign-out is never refused, and each took a sign-in
+            await self._count(Try("revoke.person", str(family.user_id), BY_PERSON))
         async with self._server.ports.store.transaction() as records:
             if not await records.families.end(family_id, "token.revoked"):
                 return  # the same request, twice at once: the other one ended and noted it
