@@ -69,7 +69,7 @@ def _presented(now: Standing, call: Call) -> Iterator[Outcome]:
     if not now.alive:
         yield REFUSED, now
     elif below == 0:
-        yield now.generation + 1, _rotated(now, call)
+        yield from _rotated(now, call)
     elif not 0 < below <= len(now.rotated):
         yield _stolen(now)
     else:
@@ -87,13 +87,18 @@ def _below(now: Standing, call: Call, earliest: float, latest: float) -> Iterato
         yield _stolen(now)
 
 
-def _rotated(now: Standing, call: Call) -> Standing:
-    return now._replace(
+def _rotated(now: Standing, call: Call) -> Iterator[Outcome]:
+    """A generation without grace begins the run anew, unless it was rotated in a burst, which is one step."""
+    earliest, latest = now.rotated[0]
+    rotated = now._replace(
         generation=now.generation + 1,
         rotated=((call.invoked, call.latest), *now.rotated[: REMEMBERED - 1]),
         graced=False,
-        graced_run=now.graced_run if now.graced else 0,
     )
+    if now.graced or now.graced_run == 0 or call.invoked - latest <= GRACE + CLOCKS:
+        yield rotated.generation, rotated
+    if not now.graced and now.graced_run and call.latest - earliest > GRACE - CLOCKS:
+        yield rotated.generation, rotated._replace(graced_run=0)
 
 
 def _stolen(now: Standing) -> Outcome:

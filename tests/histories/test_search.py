@@ -72,6 +72,12 @@ GOOD: dict[str, tuple[Standing, list[Call]]] = {
         PLANTED, [call(Kind.REVOKE, (0, None)), refresh(1, 2, 1, 2), refresh(3, 4, 2, 0)],
     ),
     "five graced in a row end another's": (SHOP, [*runs(4), refresh(5, 5.1, 5, 6), refresh(5.2, 5.3, 5, 0)]),
+    "a rotation in a burst begins no run anew": (
+        SHOP, [*runs(4), refresh(4.5, 4.6, 5, 6), refresh(5, 5.1, 6, 7), refresh(5.2, 5.3, 6, 0)],
+    ),
+    "one that is none does": (
+        SHOP, [*runs(4), refresh(5, 5.1, 5, 6), refresh(20, 20.1, 6, 7), refresh(20.2, 20.3, 6, 7)],
+    ),
     "three late retries end": (
         PLANTED,
         [
@@ -119,6 +125,9 @@ BAD: dict[str, tuple[Standing, list[Call]]] = {
     ),
     "a code of an ended session": (CODE, [call(Kind.LOGOUT, (0, 1)), call(Kind.REDEEM, (2, 3), 0, 1)]),
     "six graced in a row": (SHOP, runs(6)),
+    "a run begun anew within a burst": (
+        SHOP, [*runs(4), refresh(4.5, 4.6, 5, 6), refresh(5, 5.1, 6, 7), refresh(5.2, 5.3, 6, 7)],
+    ),
     "late retries without end": (
         PLANTED,
         [

@@ -273,6 +273,25 @@ def test_a_generation_without_grace_begins_the_run_anew(database_url: str) -> No
             assert (await present(store, family, generation)).outcome is Outcome.ROTATED
             if generation % 4:
                 assert (await present(store, family, generation)).outcome is Outcome.GRACE
+            else:
+                await age(store, family)
+
+    within(database_url, work)
+
+
+def test_who_rotates_twice_before_the_clients_timer_is_found_out_as_who_rotates_once(database_url: str) -> None:
+    """A burst is one step: it does not begin the run anew."""
+
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        shared, client = 1, []
+        for _ in range(GRACED_RUN_ENDS):
+            for generation in (shared, shared + 1):
+                assert (await present(store, family, generation)).outcome is Outcome.ROTATED  # the thief, just before
+            client.append((await present(store, family, shared)).outcome)
+            shared += 2
+            await age(store, family)
+        assert client == [Outcome.GRACE] * (GRACED_RUN_ENDS - 1) + [Outcome.THEFT]
 
     within(database_url, work)
 
