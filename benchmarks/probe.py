@@ -7,7 +7,7 @@ import platform
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -79,19 +79,32 @@ def check(found: dict[str, str]) -> None:
         raise Weakened("; ".join(weak))
 
 
-async def wal_syncs(site: Site) -> int:
-    """How often the log was made to reach the disk since the server started, as far as its sessions have told."""
+class Told(NamedTuple):
+    """What the server's sessions have told until now: each tells both at once, at most once a second."""
+
+    commits: int
+    syncs: int  # how often the log was made to reach the disk
+
+
+async def told(site: Site) -> Told:
     connection = await site.connect()
     try:
-        return int(await connection.fetchval("SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal'"))
+        row = await connection.fetchrow(
+            """
+            SELECT (SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()) AS commits,
+                (SELECT sum(fsyncs) FROM pg_stat_io WHERE object = 'wal') AS syncs
+            """
+        )
     finally:
         await connection.close()
+    return Told(int(row["commits"]), int(row["syncs"]))
 
 
-def too_few_syncs(synced: int, commits: int) -> str:
-    """Why a lone row is void, or "". Sessions tell once a second, so the last second's may be missing; one that does
-    not wait for the disk makes a handful of syncs a second, whatever it commits."""
-    return f"{synced} syncs of the log for {commits} commits" if synced < commits * 0.4 else ""
+def too_few_syncs(before: Told, after: Told) -> str:
+    """Why a lone row is void, or "". One that does not wait for the disk makes a handful of syncs a second, whatever it
+    commits; and some commits have nothing to write."""
+    commits, syncs = after.commits - before.commits, after.syncs - before.syncs
+    return f"{syncs} syncs of the log for {commits} commits" if commits < 1 or syncs < commits * 0.6 else ""
 
 
 def _cpu() -> str:

@@ -100,12 +100,12 @@ def refresh(stage: Stage) -> Result:
 def refresh_lone(stage: Stage) -> Result:
     """Nobody waits for company: alone, it is as fast as one commit. That each was one is looked at: a session could
     have been told not to wait for the disk, and the server's settings would not show it."""
-    before = asyncio.run(probe.wal_syncs(stage.site))
+    before = asyncio.run(probe.told(stage.site))
     result = stage.product("refresh_lone", [Chain(stage)], LONE_BAR)
-    synced = asyncio.run(probe.wal_syncs(stage.site)) - before
-    result.beside["wal_syncs"] = synced
+    after = asyncio.run(probe.told(stage.site))
+    result.beside["wal_syncs"] = after.syncs - before.syncs
     if not result.void:
-        result.void = probe.too_few_syncs(synced, round(result.row.rps * stage.options.seconds))
+        result.void = probe.too_few_syncs(before, after)
     result.met = result.met and result.row.p50_ms <= LONE_P50_MS
     result.beside["bar_p50_ms"] = LONE_P50_MS
     if stage.options.floor:

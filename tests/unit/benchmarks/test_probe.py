@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.probe import DURABLE, Weakened, check, signs_per_second, too_few_syncs
+from benchmarks.probe import DURABLE, Told, Weakened, check, signs_per_second, too_few_syncs
 
 
 def test_the_settings_that_the_product_ships_pass() -> None:
@@ -31,5 +31,6 @@ def test_the_probe_signs() -> None:
 
 
 def test_commits_that_did_not_reach_the_disk_make_the_lone_row_void() -> None:
-    assert too_few_syncs(12, 3000) == "12 syncs of the log for 3000 commits"
-    assert too_few_syncs(2100, 3000) == ""
+    assert too_few_syncs(Told(10, 10), Told(3010, 22)) == "12 syncs of the log for 3000 commits"
+    assert too_few_syncs(Told(10, 10), Told(3010, 2110)) == ""
+    assert too_few_syncs(Told(10, 10), Told(10, 10)), "nobody has told: nothing is shown"
