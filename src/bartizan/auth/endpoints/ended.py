@@ -47,7 +47,7 @@ class Ended:
 
 
 class Answers:
-    """Signed pages. Of a full list one costs some 20 ms, so those who ask for the same one while it is made share the next.
+    """Signed pages. One of a full list costs some 20 ms: who asks for the same one while it is made shares the next.
 
     None is told what was read before he asked: a reader between two nodes must not hear of a key again that has gone.
     """
