@@ -6,6 +6,9 @@ import json
 import mmap
 import os
 import random
+import socket
+import tempfile
+import threading
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +16,8 @@ import pytest
 from tests.soak import plan, watch
 from tests.soak.book import Away, Book
 from tests.soak.house import SERVERS
+
+from bartizan.gateway.compiler.published import ENDED_FILE
 
 MEGABYTE = 1_000_000.0
 
@@ -123,3 +128,25 @@ def test_an_answer_is_excused_by_a_fault_alone_and_only_so_far() -> None:
     assert len(book.wrong["answers"]) == 3
     book.answer("GET /", 200, retry=False, begun=book.now, expected=(200,))
     assert len(book.wrong["answers"]) == 3
+
+
+def test_what_envoy_has_is_judged_without_the_list_that_comes_and_goes() -> None:
+    with tempfile.TemporaryDirectory(prefix="bz-") as made:
+        sockets = Path(made)
+        (sockets / "gateway").mkdir()
+        (sockets / "gateway" / ENDED_FILE).write_bytes(bytes(100_000))
+        assert watch.allocated(sockets) == 0
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.bind(str(sockets / "envoy-admin.sock"))
+            admin.listen()
+            answering = threading.Thread(target=_answer, args=(admin, b'{"allocated": "28000000", "heap_size": "4"}'))
+            answering.start()
+            assert watch.allocated(sockets) == 28_000_000 - 8 * 100_000
+            answering.join(5)
+
+
+def _answer(admin: socket.socket, body: bytes) -> None:
+    line, _ = admin.accept()
+    with line:
+        line.recv(4096)
+        line.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b" % (len(body), body))
