@@ -195,7 +195,7 @@ def test_a_database_in_trouble_holds_up_nobody_for_long(shared_nodes_site: Site,
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     found: list[str] = []
     with behind_a_proxy(shared_nodes_site, MUTANTS[mutant]) as (proxy, node):
-        for name in ("the database says nothing", "the families are locked"):
+        for name in ("the database says nothing", "the families are locked", "the database takes five seconds"):
             crowd = Crowd(shared_nodes_site, [node], CROWD)
             seen = asyncio.run(lived_through(shared_nodes_site, proxy, node, TROUBLES[name], crowd))
             found += seen.faults(TROUBLES[name])
