@@ -10,7 +10,8 @@ from bartizan.database.ending import end_many_sessions, list_ended
 from bartizan.database.within import Within
 from bartizan.model.ended import EndedMany, EndedPage, Many
 
-# A transaction that began earlier may commit later than one already read; none lives longer than this.
+# What was listed earlier may be committed later than what was already read; never by more than this, as each is listed
+# when all that it ends is held (`ending.py`).
 OVERLAP_SECONDS = 60
 
 # Of these gids. A family's own word counts beside the list, on which not all that ended stands.

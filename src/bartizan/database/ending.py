@@ -22,9 +22,11 @@ from bartizan.database.within import Within
 # see: then it is counted again, in turn.
 _COUNTED_AGAIN = 20
 
+# By clock_timestamp(), not by now(): an ending may wait two minutes for rows that others hold (`ended.py`), and readers
+# look back one, from their last look.
 _LIST = """
     INSERT INTO ended (gid, at, until)
-    SELECT gid, now(), now() + make_interval(secs => $1) FROM unnest($2::uuid[]) AS gid
+    SELECT gid, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM unnest($2::uuid[]) AS gid
     ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
 """
 
@@ -44,7 +46,7 @@ _END = f"""
         SELECT (SELECT count(*) FROM gone WHERE has_access) + ({switching.LISTED}) > {{most}} AS exceeded
     ), listed AS (
         INSERT INTO ended (gid, at, until)
-        SELECT id, now(), now() + make_interval(secs => $1) FROM gone
+        SELECT id, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM gone
         WHERE has_access AND NOT (SELECT exceeded FROM room)
         ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
     )

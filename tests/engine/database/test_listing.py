@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -36,6 +37,42 @@ async def _plant(store: PostgresStore, *families: Family) -> None:
 async def _listed(store: PostgresStore) -> set[str]:
     async with store.reading() as records:
         return set((await records.ended.after(0)).gids)
+
+
+def test_what_waited_to_end_is_listed_when_it_ends(empty_database_url: str) -> None:
+    """An ending of many may wait for two minutes, and readers look back one: its beginning is no time to list it by."""
+    family = a_family(USER, CLIENT)
+
+    async def work(store: PostgresStore) -> None:
+        await _plant(store, family)
+        async with store.within(transaction=True) as holder:
+            await holder.connection.execute("SELECT FROM families WHERE id = $1 FOR UPDATE", family.id)
+            ending = asyncio.create_task(_end_all(store))
+            await _until_it_waits(store)
+            free = await holder.connection.fetchval("SELECT clock_timestamp()")
+        assert await ending == 1
+        async with store.within(transaction=False) as handed:
+            row = await handed.connection.fetchrow(
+                "SELECT at >= $2 AS at, until >= $2 + $3::interval AS until FROM ended WHERE gid = $1",
+                family.id, free, LIFETIME,
+            )  # fmt: skip
+        assert row is not None
+        assert dict(row) == {"at": True, "until": True}
+
+    within(empty_database_url, work)
+
+
+async def _end_all(store: PostgresStore) -> int:
+    async with store.transaction() as records:
+        return (await records.ended.end_many(Many(offline=True), "test")).families
+
+
+async def _until_it_waits(store: PostgresStore) -> None:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    async with store.within(transaction=False) as handed:
+        until = now() + timedelta(seconds=5)
+        while not await handed.connection.fetchval(waiting):
+            assert now() < until
 
 
 def test_what_may_have_access_is_listed_and_what_lay_idle_is_not(empty_database_url: str) -> None:
