@@ -84,6 +84,22 @@ def test_the_mark_asks_for_no_right_of_its_own_and_is_left_in_a_replicas_session
     _on_connections(database_url, 1, work)
 
 
+def test_a_temporary_table_of_the_same_name_takes_no_marks(empty_database_url: str) -> None:
+    """It would come first on the path, and its default would run with the rights of the function's owner."""
+
+    async def work(store: PostgresStore, hands: list[Connection]) -> None:
+        (hand,) = hands
+        await _add(store, "a")
+        ours = MARKS.replace("client_changes", "public.client_changes")
+        before = await hand.fetchval(ours)
+        await hand.execute("CREATE TEMPORARY TABLE client_changes (LIKE public.client_changes INCLUDING ALL)")
+        await hand.execute("UPDATE clients SET name = 'By hand' WHERE id = 'a'")
+        assert await hand.fetchval(ours) != before
+        assert await hand.fetchval("SELECT count(*) FROM pg_temp.client_changes") == 0
+
+    _on_connections(empty_database_url, 1, work)
+
+
 def test_what_was_rolled_back_leaves_none_and_a_thousand_statements_leave_one(empty_database_url: str) -> None:
     async def work(store: PostgresStore, hands: list[Connection]) -> None:
         (hand,) = hands

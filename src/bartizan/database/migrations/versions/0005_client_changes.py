@@ -18,7 +18,9 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    # SECURITY DEFINER: who may change clients need not be let write marks. ALWAYS: in a replica's session too.
+    # SECURITY DEFINER: who may change clients need not be let write marks. Its path ends with pg_temp, which else comes
+    # first: a temporary table of theirs would take the marks, and its defaults would run with the owner's rights.
+    # ALWAYS: in a replica's session too.
     run_text(
         """
         CREATE TABLE client_changes (
@@ -28,7 +30,7 @@ def upgrade() -> None:
         INSERT INTO client_changes DEFAULT VALUES;
 
         CREATE FUNCTION mark_client_change() RETURNS trigger LANGUAGE plpgsql
-        SECURITY DEFINER SET search_path FROM CURRENT AS $$
+        SECURITY DEFINER AS $$
         BEGIN
             IF NOT EXISTS (SELECT FROM client_changes WHERE writer = pg_current_xact_id()) THEN
                 WITH free AS MATERIALIZED (SELECT mark FROM client_changes FOR UPDATE SKIP LOCKED)
@@ -36,6 +38,11 @@ def upgrade() -> None:
                 INSERT INTO client_changes DEFAULT VALUES;
             END IF;
             RETURN NULL;
+        END
+        $$;
+        DO $$
+        BEGIN
+            EXECUTE format('ALTER FUNCTION mark_client_change() SET search_path = %I, pg_temp', current_schema());
         END
         $$;
         CREATE TRIGGER marked AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON clients
