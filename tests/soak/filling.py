@@ -30,8 +30,7 @@ from bartizan.stack.instance import opened
 LISTED = 3000  # more than ever is, in a soak; and far from the 20,000 at which the key would change
 LISTED_SECONDS = 120  # as long as what people end, here
 SETTLED = 3.0  # seconds that a new process gets
-_TOKENS = 2 * 2 * MOST_TOKENS  # for two workers, among which the kernel deals out connections
-_CONNECTIONS = 16
+_TOKENS = 3 * MOST_TOKENS  # for two workers, among which the kernel deals out connections
 _LISTING = ("agent", "envoy", *WORKERS)
 
 
@@ -55,21 +54,15 @@ class Filling:
 
     def _show(self, signer: jose.Signer) -> None:
         """Beside the others, not before them."""
-        host = self._house.app.partition("://")[2]
-        lines = [http.client.HTTPConnection("127.0.0.1", self._house.port, timeout=5) for _ in range(_CONNECTIONS)]
-        try:
-            for one in range(_TOKENS):
-                if one % 20 == 0 and self._book.over.wait(0.01):
-                    return
-                line = lines[one % len(lines)]
-                headers = {"host": host, "authorization": f"Bearer {self._token(signer)}"}
-                line.request("POST", "/api/photos", headers={**headers, "sec-fetch-site": "same-origin"})
-                answer = line.getresponse()
-                answer.read()
-                self._book.look("I3", not 200 <= answer.status < 300, f"without its CSRF value: {answer.status}")
-        finally:
-            for line in lines:
-                line.close()
+        headers = {"host": self._house.app.partition("://")[2], "sec-fetch-site": "same-origin", "connection": "close"}
+        line = http.client.HTTPConnection("127.0.0.1", self._house.port, timeout=5)  # again for each request
+        for one in range(_TOKENS):
+            if one % 20 == 0 and self._book.over.wait(0.01):
+                return
+            line.request("POST", "/api/photos", headers={**headers, "authorization": f"Bearer {self._token(signer)}"})
+            answer = line.getresponse()
+            answer.read()
+            self._book.look("I3", not 200 <= answer.status < 300, f"without its CSRF value: {answer.status}")
 
     async def _list(self) -> jose.Signer:
         """Gives who signs now."""
