@@ -33,6 +33,12 @@ class PostgresClients:
         rows = await self._connection.fetch(f"SELECT {COLUMNS} FROM clients ORDER BY id")
         return [read(Client, row) for row in rows]
 
+    async def origins(self) -> set[str]:
+        rows = await self._connection.fetch(
+            "SELECT DISTINCT unnest(origins) AS origin FROM clients WHERE NOT disabled AND origins <> '{}'"
+        )
+        return {row["origin"] for row in rows}
+
     async def replace_file_owned(self, clients: tuple[Client, ...]) -> None:
         """A client of the console that the file now names becomes the file's."""
         async with self._connection.transaction():

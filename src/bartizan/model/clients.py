@@ -70,6 +70,10 @@ class Clients(Protocol):
 
     async def all(self) -> list[Client]: ...
 
+    async def origins(self) -> set[str]:
+        """Of all that are not disabled, as they were registered."""
+        ...
+
     async def replace_file_owned(self, clients: tuple[Client, ...]) -> None:
         """The file's clients become exactly these; those gone from it are deleted with their access."""
         ...

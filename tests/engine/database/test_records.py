@@ -178,6 +178,20 @@ def test_the_files_clients_are_exactly_the_files(empty_database_url: str) -> Non
     within(empty_database_url, work)
 
 
+def test_the_origins_of_who_is_disabled_are_not_told(empty_database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        both, one = ("https://a.example", "https://b.example"), ("https://b.example",)
+        async with store.transaction() as records:
+            for client in (a_client(origins=both), a_client(origins=one), a_client()):
+                await records.clients.add(client)
+            await records.clients.add(a_client(id="off", origins=("https://off.example",)))
+            assert await records.clients.set_disabled("off", True)
+        async with store.reading() as records:
+            assert await records.clients.origins() == set(both)
+
+    within(empty_database_url, work)
+
+
 def test_consent_is_one_a_client_and_has_an_end(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
         user, client = a_user(), a_client()

@@ -147,6 +147,9 @@ class FakeClients(_Part):
     async def all(self) -> list[Client]:
         return list(self.tables.clients.values())
 
+    async def origins(self) -> set[str]:
+        return {origin for client in self.tables.clients.values() if not client.disabled for origin in client.origins}
+
 
 class FakeConsents(_Part):
     async def grant(self, consent: Consent) -> None:

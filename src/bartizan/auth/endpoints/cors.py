@@ -32,8 +32,7 @@ class RegisteredOrigins:
         now = asyncio.get_running_loop().time()
         if now - self._read_at >= READ_AGAIN:
             async with self._ports.store.reading() as records:
-                clients = await records.clients.all()
-            named = {origin for client in clients if not client.disabled for origin in client.origins}
+                named = await records.clients.origins()
             self._held = tuple(sorted(origin for origin in named if _is_origin(origin)))
             self._read_at = now
         return self._held
