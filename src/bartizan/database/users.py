@@ -112,13 +112,14 @@ class PostgresUsers:
         await self._connection.execute("UPDATE identifiers SET verified = true WHERE user_id = $1", user_id)
 
     async def set_disabled(self, user_id: UUID, disabled: bool) -> bool:
-        """A locked person's sessions and families end with it, those of `offline_access` too."""
+        """A locked person's sessions and families end with it, those of `offline_access` too. Unlocked, they sign in
+        again: a password that was being verified when they were locked opened a session that nobody ended then."""
         async with self._connection.transaction():
             changed = await self._connection.fetchval(
                 "UPDATE users SET disabled = $2 WHERE id = $1 AND disabled <> $2 RETURNING true", user_id, disabled
             )
-            if disabled:
-                await self._end_everything(user_id, "user.disabled")
+            if disabled or changed:
+                await self._end_everything(user_id, "user.disabled" if disabled else "user.enabled")
         return changed is not None
 
     async def search(self, text: str, *, limit: int, offset: int) -> list[User]:

@@ -151,6 +151,31 @@ def test_a_session_begins_with_its_event_by_todays_password_alone(database_url: 
     within(database_url, work)
 
 
+def test_a_session_that_began_while_its_person_was_being_locked_does_not_outlive_that(database_url: str) -> None:
+    """The password fitted before, and was still being verified: it opens nothing now, nor when they are unlocked."""
+
+    async def work(store: PostgresStore) -> None:
+        user, fingerprint = a_user(), os.urandom(32)
+        async with store.transaction() as records:
+            await records.users.add(user, "hash")
+        async with store.transaction() as records:
+            assert await records.users.set_disabled(user.id, True)
+        told = Event(code="signin.done", user_id=user.id)
+        async with store.reading() as records:
+            assert await records.sessions.begin(a_session(user), fingerprint, "hash", told)
+        assert await store.lookups.signed_in(fingerprint) is None
+        async with store.transaction() as records:
+            assert await records.users.set_disabled(user.id, False)
+        assert await store.lookups.signed_in(fingerprint) is None
+        async with store.reading() as records:
+            assert await records.sessions.begin(a_session(user), fingerprint := os.urandom(32), "hash", told)
+        async with store.transaction() as records:
+            assert not await records.users.set_disabled(user.id, False), "nothing to unlock, so nothing ends"
+        assert await store.lookups.signed_in(fingerprint) is not None
+
+    within(database_url, work)
+
+
 def test_a_code_of_an_ended_session_buys_nothing_that_lives(database_url: str) -> None:
     """Signing out while a code is on its way: whichever comes first, no family outlives its session."""
 
