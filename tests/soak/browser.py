@@ -15,7 +15,6 @@ from tests.soak.house import House
 
 _OPEN = ("csrf", "hop")  # cookies that are no secrets: a script may read the one, the other says nothing
 _ROUNDS = 20
-FINE = (200, 201, 204, 303, 307)
 
 
 class Browser:

@@ -51,7 +51,7 @@ class Outcome(StrEnum):
     """What presenting a token came to. The rows of the table in flows §6."""
 
     ROTATED = "rotated"
-    GRACE = "grace"  # the same derived successor again
+    GRACE = "grace"  # the newest successor, derived again
     LATE_RETRY = "late_retry"  # likewise, counted once a generation
     UNKNOWN = "unknown"  # no such family, other client: nothing happens to it
     ENDED = "ended"  # expired, revoked, session or consent gone
