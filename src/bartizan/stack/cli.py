@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -63,9 +64,10 @@ def up(
     mode: Where the demo's app keeps its access token.
     workers: How many processes answer for auth, frontend and files: auth.workers of the file, or 1.
     """
-    from bartizan.stack.sources import Fronted
-    from bartizan.stack.up import Words
-    from bartizan.stack.up import up as start
+    with _ended_by_ctrl_c():
+        from bartizan.stack.sources import Fronted
+        from bartizan.stack.up import Words
+        from bartizan.stack.up import up as start
 
     fronted = Fronted(app=app, spa=spa, public=public, prefix=app_path)
     words = Words(
@@ -311,6 +313,16 @@ def key_withdraw(kid: str, /, *, config: File = None, data: Data = DEFAULT_DATA,
     from bartizan.stack import operations
 
     show(with_instance(config, data, lambda instance: operations.withdraw_key(instance, kid)), json)
+
+
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """At once, while nothing is begun: an import may lose a KeyboardInterrupt, raised where Python only prints it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _tell(text: str) -> None:

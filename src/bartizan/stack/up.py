@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -46,6 +48,13 @@ class Words(Struct, frozen=True, kw_only=True):
 
 def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -> None:
     """Runs until a signal. Trouble and BrokenConfig are sentences for the caller to print."""
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
     home = Home(words.data)
     written = _written(words)
     home.open()
@@ -71,6 +80,8 @@ def up(words: Words, show: Callable[[str], None], tell: Callable[[str], None]) -
         shown = _card(at, words, supervisor.ready_seconds or 0.0, settled[0] if settled else Settled(), notes)
         show(card.render(shown, card.style()))
 
+    if interrupted:  # raised before, and lost: what a destructor or a weak reference's callback raises is only printed
+        raise KeyboardInterrupt
     asyncio.run(supervisor.run(ready))
     shutil.rmtree(sockets, ignore_errors=True)
 
