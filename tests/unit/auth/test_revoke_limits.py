@@ -42,7 +42,7 @@ def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
     assert limited.json["error"] == "slow_down"
     assert house.as_client(one, "/revoke", {"token": second}).status == 200, "later it works"
     assert house.as_client(one, "/revoke", {"token": second}).status == 200, "twice is once"
-    who = str(USER.id) if kind == "person" else AGENT.id
+    who = f"{PRINT_SHOP.id} {USER.id}" if kind == "person" else AGENT.id
     assert counted[:3] == [(f"revoke.{kind}", who)] * 3
 
 

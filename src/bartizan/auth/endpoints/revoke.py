@@ -1,8 +1,8 @@
 """RFC 7009: `/revoke`. A client gives back a token of its own; of any other it learns nothing, and nothing changes.
 
 Each is an entry on the list that every gateway and guard reads, and 20,000 of them change the signing key for all
-(flows §7). So what hangs on one person, or on no family at all but one client, is counted: more than anybody signs out
-of in six minutes is told to come again later, while other people's at the same client go on.
+(flows §7). So what one client holds of one person, or by itself, is counted: more than anybody signs out of in six
+minutes is told to come again later, while other people's at that client, and that person's at others, go on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bartizan.protocol.oauth.access import AccessToken
 from bartizan.protocol.oauth.presented_token import presented_token
 from bartizan.protocol.refusal import Refused
 
-_AN_ENTRY_LIVES = 360
+_AN_ENTRY_LIVES = 360  # seconds, where access tokens live five minutes; only what is counted hangs on it
 BY_PERSON = Limit(300, _AN_ENTRY_LIVES)
 BY_CLIENT = Limit(2_000, _AN_ENTRY_LIVES)
 
@@ -68,7 +68,7 @@ class Revoke:
         if family is None or family.client_id != client_id:
             return
         if not family.bff:  # the app's own sign-out is never refused, and each took a sign-in
-            await self._count(Try("revoke.person", str(family.user_id), BY_PERSON))
+            await self._count(Try("revoke.person", f"{client_id} {family.user_id}", BY_PERSON))
         async with self._server.ports.store.transaction() as records:
             if not await records.families.end(family_id, "token.revoked"):
                 return  # the same request, twice at once: the other one ended and noted it
