@@ -38,7 +38,7 @@ $(VENV)/%.done: requirements/%.lock pyproject.toml .ci/install
 clean:
 	@if [ -x $(BIN)/bartizan ] && [ -d .bartizan ]; then $(BIN)/bartizan reset --yes; fi
 	@rm -rf $(VENV) .bartizan .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Needs uv. Universal: one lock for every Python and machine that we support.
 COMPILE := uv pip compile -q pyproject.toml requirements/build.in --extra stack --extra engines \

@@ -92,6 +92,8 @@ def signed_in(data: Path) -> None:
     assert "is no time" in run(data, "session", "end-all", "--before", "soon", "--yes", code=1)
     assert "There is no client" in run(data, "session", "end-all", "--client", "x", "--yes", code=1)
     assert said(data, "session", "end-all", stdin="no\n") == "Sign everybody out? Type yes: Nothing was ended.\n"
+    nobody_answers = said(data, "session", "end-all", stdin="")
+    assert nobody_answers == "Sign everybody out? Type yes: \nNothing was ended.\n", "as from cron"
     assert run(data, "session", "end-all", "--before", "2020-01-01", "--yes")["sessions_ended"] == 0
     spared = others[0]["user"]
     browser = next(row["id"] for row in run(data, "client", "list") if row["owner"] == "file")

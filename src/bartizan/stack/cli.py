@@ -18,7 +18,7 @@ with suppress(ValueError):  # not the main thread: then the signal is not ours
 
 from cyclopts import App, CycloptsError
 
-from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, Many, show, with_instance
+from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, Many, confirmed, show, with_instance
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Trouble
 from bartizan.stack.session_commands import session
@@ -54,15 +54,24 @@ def up(
 
     Parameters
     ----------
-    demo: Snapshots, a small photo app, with people and a third party.
-    app: The address of your own app, e.g. http://127.0.0.1:5000.
-    spa: Its pages: a directory, or a development server's address.
-    public: Paths of the app that need no sign-in.
-    app_path: With --spa: what lies below goes to the app.
-    https: Encrypt, with a certificate authority of this copy's own.
-    port: Where browsers come in; 8080, or the next free one.
-    mode: Where the demo's app keeps its access token.
-    workers: How many processes answer for auth, frontend and files: auth.workers of the file, or 1.
+    demo
+        Snapshots, a small photo app, with people and a third party.
+    app
+        The address of your own app, e.g. http://127.0.0.1:5000.
+    spa
+        Its pages: a directory, or a development server's address.
+    public
+        Paths of the app that need no sign-in.
+    app_path
+        With --spa: what lies below goes to the app.
+    https
+        Encrypt, with a certificate authority of this copy's own.
+    port
+        Where browsers come in; 8080, or the next free one.
+    mode
+        Where the demo's app keeps its access token.
+    workers
+        How many processes answer for auth, frontend and files: auth.workers of the file, or 1.
     """
     with _ended_by_ctrl_c():
         from bartizan.stack.sources import Fronted
@@ -163,11 +172,9 @@ def reset(*, data: Data = DEFAULT_DATA, yes: Annotated[bool, Flag] = False, json
     """Delete the data directory and all that it holds, after asking."""
     from bartizan.stack.reset import delete
 
-    if not yes:
-        answer = input(f"Delete everything in {data}: accounts, files, keys, logs? Type yes: ")
-        if answer.strip() != "yes":
-            print("Nothing was deleted.")
-            return 1
+    if not yes and not confirmed(f"Delete everything in {data}: accounts, files, keys, logs?"):
+        print("Nothing was deleted.")
+        return 1
     delete(data)
     print(as_json({"deleted": str(data)}) if json else f"{data} is gone.")
     return 0

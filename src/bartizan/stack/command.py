@@ -37,4 +37,8 @@ def show(value: Any, json: bool) -> None:
 
 def confirmed(question: str) -> bool:
     """Asked where the answer is not `--yes` already."""
-    return input(f"{question} Type yes: ").strip() == "yes"
+    try:
+        return input(f"{question} Type yes: ").strip() == "yes"
+    except EOFError:  # nobody is there to answer
+        print()
+        return False

@@ -43,11 +43,16 @@ def session_end_all(
 
     Parameters
     ----------
-    client: Only what this app has. Nobody is signed out of anything else.
-    before: Only what began before this time, e.g. 2026-11-24 or 2026-11-24T08:30, UTC if no zone is named.
-    but: Not those of this person, by e-mail or id.
-    offline: Also access that a person allowed to outlive every sign-out (offline_access).
-    yes: Do not ask.
+    client
+        Only what this app has. Nobody is signed out of anything else.
+    before
+        Only what began before this time, e.g. 2026-11-24 or 2026-11-24T08:30, UTC if no zone is named.
+    but
+        Not those of this person, by e-mail or id.
+    offline
+        Also access that a person allowed to outlive every sign-out (offline_access).
+    yes
+        Do not ask.
     """
     from bartizan.stack import ending
 

@@ -36,6 +36,18 @@ def test_every_word_of_up_is_there() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [(("up",), "Paths of the app that need no sign-in."), (("session", "end-all"), "Only what this app has.")],
+)
+def test_help_says_what_a_word_is_for(words: tuple[str, ...], told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bartizan.stack.cli", *words, "--help"],
+        capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    assert told in done.stdout
+
+
+@pytest.mark.parametrize(
     "words", [["frobnicate"], ["up", "--port", "abc"], ["client", "create", "x", "--kind", "boat"]]
 )
 def test_misuse_is_two_and_no_trace(
