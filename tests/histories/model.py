@@ -88,17 +88,15 @@ def _below(now: Standing, call: Call, earliest: float, latest: float) -> Iterato
 
 
 def _rotated(now: Standing, call: Call) -> Iterator[Outcome]:
-    """A generation without grace begins the run anew, unless it was rotated in a burst, which is one step."""
+    """A burst is one step: it is counted once. After it, a step without grace begins the run anew."""
     earliest, latest = now.rotated[0]
     rotated = now._replace(
-        generation=now.generation + 1,
-        rotated=((call.invoked, call.latest), *now.rotated[: REMEMBERED - 1]),
-        graced=False,
+        generation=now.generation + 1, rotated=((call.invoked, call.latest), *now.rotated[: REMEMBERED - 1])
     )
-    if now.graced or now.graced_run == 0 or call.invoked - latest <= GRACE + CLOCKS:
+    if call.invoked - latest <= GRACE + CLOCKS:
         yield rotated.generation, rotated
-    if not now.graced and now.graced_run and call.latest - earliest > GRACE - CLOCKS:
-        yield rotated.generation, rotated._replace(graced_run=0)
+    if call.latest - earliest > GRACE - CLOCKS:
+        yield rotated.generation, rotated._replace(graced=False, graced_run=now.graced_run if now.graced else 0)
 
 
 def _stolen(now: Standing) -> Outcome:

@@ -71,12 +71,13 @@ GOOD: dict[str, tuple[Standing, list[Call]]] = {
     "unknown, and it happened late": (
         PLANTED, [call(Kind.REVOKE, (0, None)), refresh(1, 2, 1, 2), refresh(3, 4, 2, 0)],
     ),
-    "five graced in a row end another's": (SHOP, [*runs(4), refresh(5, 5.1, 5, 6), refresh(5.2, 5.3, 5, 0)]),
+    "five graced in a row end another's": (SHOP, [*runs(4, 14), refresh(70, 70.1, 5, 6), refresh(70.2, 70.3, 5, 0)]),
+    "a burst is counted once": (SHOP, runs(9)),
     "a rotation in a burst begins no run anew": (
-        SHOP, [*runs(4), refresh(4.5, 4.6, 5, 6), refresh(5, 5.1, 6, 7), refresh(5.2, 5.3, 6, 0)],
+        SHOP, [*runs(4, 14), refresh(70, 70.1, 5, 6), refresh(70.2, 70.3, 6, 7), refresh(70.4, 70.5, 6, 0)],
     ),
     "one that is none does": (
-        SHOP, [*runs(4), refresh(5, 5.1, 5, 6), refresh(20, 20.1, 6, 7), refresh(20.2, 20.3, 6, 7)],
+        SHOP, [*runs(4, 14), refresh(70, 70.1, 5, 6), refresh(90, 90.1, 6, 7), refresh(90.2, 90.3, 6, 7)],
     ),
     "three late retries end": (
         PLANTED,
@@ -124,9 +125,9 @@ BAD: dict[str, tuple[Standing, list[Call]]] = {
         CODE, [call(Kind.REDEEM, (0, 1), 0, 1), call(Kind.REDEEM, (2, 3), 0, 0), refresh(4, 5, 1, 2)],
     ),
     "a code of an ended session": (CODE, [call(Kind.LOGOUT, (0, 1)), call(Kind.REDEEM, (2, 3), 0, 1)]),
-    "six graced in a row": (SHOP, runs(6)),
+    "six graced in a row": (SHOP, runs(6, 14)),
     "a run begun anew within a burst": (
-        SHOP, [*runs(4), refresh(4.5, 4.6, 5, 6), refresh(5, 5.1, 6, 7), refresh(5.2, 5.3, 6, 7)],
+        SHOP, [*runs(4, 14), refresh(70, 70.1, 5, 6), refresh(70.2, 70.3, 6, 7), refresh(70.4, 70.5, 6, 7)],
     ),
     "late retries without end": (
         PLANTED,

@@ -30,13 +30,14 @@ from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import uuid7
 
 _IN_BURST = f"families.rotated_at > now() - interval '{GRACE.seconds} seconds'"
-# A burst is one step: whoever rotates once more within it does not begin the run of graced generations anew.
+# A burst is one step in the run of graced generations too: it counts once, however many of its tabs come too late, and
+# a rotation within it does not begin the run anew.
 _NEXT = f"""
         generation = families.generation + 1, key_id = asked.key_id, rotated_at = now(),
         rotated_before = CASE WHEN {_IN_BURST}
             THEN (families.rotated_at || families.rotated_before)[1:{REMEMBERED - 1}] END,
         idle_until = least(now() + make_interval(secs => asked.idle_seconds), absolute_until),
-        graced_run = CASE WHEN graced OR {_IN_BURST} THEN graced_run ELSE 0 END, graced = false
+        graced_run = CASE WHEN graced OR {_IN_BURST} THEN graced_run ELSE 0 END, graced = graced AND {_IN_BURST}
 """
 _OK = f"""
     families.id = asked.id AND families.generation = asked.generation AND families.client_id = asked.client_id

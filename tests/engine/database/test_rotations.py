@@ -260,8 +260,22 @@ def test_five_graced_generations_in_a_row_end_a_family_but_not_the_bffs(database
         for generation in range(1, GRACED_RUN_ENDS + 1):
             assert (await present(store, family, generation)).outcome is Outcome.ROTATED
             outcomes.append((await present(store, family, generation)).outcome)
+            await age(store, family)
         assert outcomes[:-1] == [Outcome.GRACE] * (GRACED_RUN_ENDS - 1)
         assert outcomes[-1] is (Outcome.GRACE if bff else Outcome.THEFT)
+
+    within(database_url, work)
+
+
+def test_a_burst_is_counted_once_however_many_of_its_tabs_come_too_late(database_url: str) -> None:
+    async def work(store: PostgresStore) -> None:
+        family = await started(store)
+        for generation in range(1, 2 * GRACED_RUN_ENDS):
+            assert (await present(store, family, generation)).outcome is Outcome.ROTATED
+            assert (await present(store, family, generation)).outcome is Outcome.GRACE
+        async with store.within(transaction=False) as handed:
+            run = await handed.connection.fetchval("SELECT graced_run FROM families WHERE id = $1", family.id)
+        assert run == 1
 
     within(database_url, work)
 

@@ -65,11 +65,11 @@ class Jar:
 
 def refused(site: Site, nodes: Sequence[Node]) -> list[Answer]:
     """Of all browsers, each with its burst; then each once more, when that is long over."""
-    headers = authorization(site, "app") | {"content-type": FORM}
-    grants = [grant for grant in plant(site, BROWSERS * 4, codes=False) if grant.bff]
+    headers = {client: authorization(site, client) | {"content-type": FORM} for client in ("app", "shop")}
+    grants = plant(site, BROWSERS, codes=False)  # the BFF's, and another's that has no lock either
 
     async def play() -> list[Answer]:
-        first, *jars = [Jar(grant, nodes, headers) for grant in grants]
+        first, *jars = [Jar(grant, nodes, headers[grant.client]) for grant in grants]
         await first.tab()  # the signing key is made by whoever is asked first
         first.close()
         for jar in jars:
