@@ -71,7 +71,7 @@ def _rotated(row: Standing, below: int) -> datetime | None:
 
 
 def _grace(row: Standing) -> Verdict:
-    """A second tab, a retry: the newest successor, also where that was used meanwhile. Counted once a generation."""
+    """A second tab, a retry: the newest successor, also where that was used meanwhile. Counted once a burst."""
     if row.graced:
         return Verdict(Outcome.GRACE)
     run = row.graced_run + 1
