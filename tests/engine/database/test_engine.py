@@ -11,6 +11,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import asyncpg
@@ -137,6 +138,35 @@ def test_it_comes_back_after_kill_9_with_what_it_acknowledged(base: Path) -> Non
     assert asyncio.run(answer(server, "SELECT value FROM kept")) == 42
     server.stop()
     assert server.cluster.running() is None
+
+
+def test_it_never_begins_beside_a_child_of_the_killed_one(base: Path) -> None:
+    """A backend that has not yet noticed may still write. Removing the pid file must not take that protection away."""
+    server = new_server(base)
+    server.start()
+
+    async def kill_beside_a_session_that_stands_still() -> int:
+        connection = await asyncpg.connect(server.url())  # type: ignore[no-untyped-call]  # theirs
+        pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+        os.kill(pid, signal.SIGSTOP)
+        server.kill()
+        connection.terminate()
+        return pid
+
+    left = asyncio.run(kill_beside_a_session_that_stands_still())
+    with ThreadPoolExecutor() as threads:
+        try:
+            starting = threads.submit(server.start)
+            deadline = time.monotonic() + 10
+            while "still in use" not in server.last_words():
+                assert time.monotonic() < deadline, "it did not say why it does not begin"
+                time.sleep(0.01)
+            assert not starting.done()
+            assert not server.cluster.ready()
+        finally:
+            os.kill(left, signal.SIGCONT)
+        starting.result(timeout=20)
+    server.stop()
 
 
 def test_data_of_another_version_is_told_apart(base: Path) -> None:
