@@ -1,4 +1,5 @@
-"""`--profile`: py-spy on the web process during a window: collapsed stacks of Python, which flame graph tools read."""
+"""`--profile`: py-spy on the web process during a window: collapsed stacks of Python, which flame graph tools read, and
+a picture of them."""
 
 from __future__ import annotations
 
@@ -6,6 +7,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from benchmarks import flame
 
 _RATE = 400  # samples a second
 _LAG_SECONDS = 20.0
@@ -46,3 +49,9 @@ class Profiler:
         if running.returncode != 0:
             self.written.pop()
             raise RuntimeError(f"py-spy failed: {said.decode(errors='replace').strip()[-300:]}")
+        self._draw(self.written[-1])
+
+    def _draw(self, collapsed: Path) -> None:
+        picture = collapsed.with_suffix(".svg")
+        picture.write_text(flame.drawn(collapsed.read_text(), f"{self._name}: the Python of the web process"))
+        self.written.append(picture)
