@@ -108,8 +108,8 @@ class Busy:
         self._end = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def reading_and_writing(self, name: str) -> Busy:
-        return self._run(lambda number: self._read_and_write(f"{name} {number}"), 0.1)
+    def reading_and_writing(self, name: str, pause: float) -> Busy:
+        return self._run(lambda number: self._read_and_write(f"{name} {number}"), pause)
 
     def signing_in(self) -> Busy:
         return self._run(lambda _: self.signed_in.append(self.visitor.sign_in().status), 0.02)
