@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from bartizan.model.ended import MOST_LISTED
+from bartizan.model.ended import MOST_LISTED, listed_seconds
 
 _DAY = 86_400
 
@@ -15,8 +15,7 @@ class DatabaseSettings(Struct, frozen=True, kw_only=True):
     acquire_seconds: float = 2.0  # waiting longer for a connection is 503
     statement_seconds: float = 5.0
     lock_seconds: float = 2.0  # waiting longer for what another transaction holds is 503
-    # The longest access lifetime + 60 s: so long a gid stays on the list of the ended (F§7).
-    ended_seconds: int = 360
+    ended_seconds: int = listed_seconds(300)  # so long a gid stays on the list of the ended (F§7)
     most_listed: int = MOST_LISTED  # more that ended at once changes the signing key
     session_idle_seconds: int = 14 * _DAY
     retention_days: int = 30  # `privacy.retention`: events, keys of the day, what was ended or spent

@@ -11,6 +11,7 @@ from bartizan.frontend.settings import FrontendSettings
 from bartizan.gateway.settings import Access, AppRoute, GatewaySettings, OwnServer, PassHost, Tls
 from bartizan.gateway.settings import Mode as GatewayMode
 from bartizan.model.clients import AuthMethod, Client, Kind, Mode
+from bartizan.model.ended import listed_seconds
 from bartizan.monitoring.settings import AppTarget, MonitoringSettings
 from bartizan.protocol.secrets import KeyRing, client_secret, fingerprint
 from bartizan.protocol.web.csrf import Rule
@@ -58,7 +59,7 @@ def database(at: Effective) -> DatabaseSettings:
     config = at.config
     return DatabaseSettings(
         url=database_url(at),
-        ended_seconds=int(config.auth.access_token_lifetime) + 60,
+        ended_seconds=listed_seconds(int(config.auth.access_token_lifetime)),
         session_idle_seconds=int(config.auth.session_idle),
         retention_days=max(1, int(config.privacy.retention) // 86_400),
     )

@@ -129,12 +129,12 @@ def ports(store: Store, clock: Clock, chance: Chance) -> AuthPorts:
 
 
 class House:
-    def __init__(self) -> None:
+    def __init__(self, settings: AuthSettings = SETTINGS) -> None:
         self.clock = FakeClock()
         self.store = FakeStore(self.clock)
-        self.settings = SETTINGS
+        self.settings = settings
         self.ports = ports(cast(Any, self.store), self.clock, FakeChance())
-        self.app = app.build(SETTINGS, self.ports)
+        self.app = app.build(settings, self.ports)
         self.loop = asyncio.new_event_loop()
         self.cookies: dict[str, str] = {}
         self.tables.users[USER.id] = USER

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.unit.auth.house import AGENT, BFF, PRINT_SHOP, USER, House
+from msgspec.structs import replace
+from tests.unit.auth.house import AGENT, BFF, PRINT_SHOP, SETTINGS, USER, House
 
 from bartizan.model.limit import Limit, Taken
 
@@ -54,3 +55,18 @@ def test_the_apps_own_sign_out_is_never_told_to_wait(house: House, monkeypatch: 
     monkeypatch.setattr(house.ports.limits, "hit", full)
     assert house.as_client(BFF, "/revoke", {"token": token}).status == 200
     assert house.refresh(BFF, token).json["error"] == "invalid_grant"
+
+
+def test_what_one_gives_back_is_counted_for_as_long_as_it_stays_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    async def hit(what: str, who: str, limit: Limit) -> Taken:
+        counted.append(limit.seconds)
+        return Taken(allowed=True, reset_seconds=0)
+
+    with House(replace(SETTINGS, access_token_lifetime=600)) as house:
+        monkeypatch.setattr(house.ports.limits, "hit", hit)
+        own = house.as_client(AGENT, "/token", {"grant_type": "client_credentials"}).json["access_token"]
+        for client, token in ((PRINT_SHOP, house.tokens()["refresh_token"]), (AGENT, own)):
+            assert house.as_client(client, "/revoke", {"token": str(token)}).status == 200
+    assert counted == [660, 660]

@@ -1,8 +1,8 @@
 """RFC 7009: `/revoke`. A client gives back a token of its own; of any other it learns nothing, and nothing changes.
 
 Each is an entry on the list that every gateway and guard reads, and 20,000 of them change the signing key for all
-(flows §7). So what one client holds of one person, or by itself, is counted: more than anybody signs out of in six
-minutes is told to come again later, while other people's at that client, and that person's at others, go on.
+(flows §7). So what one client holds of one person, or by itself, is counted: more than anybody signs out of while
+an entry stays is told to come again later, while other people's at that client, and that person's at others, go on.
 """
 
 from __future__ import annotations
@@ -18,20 +18,22 @@ from bartizan.auth.attempts import Try
 from bartizan.auth.endpoints import form
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
+from bartizan.model.ended import listed_seconds
 from bartizan.model.limit import Limit
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.access import AccessToken
 from bartizan.protocol.oauth.presented_token import presented_token
 from bartizan.protocol.refusal import Refused
 
-_AN_ENTRY_LIVES = 360  # seconds, where access tokens live five minutes; only what is counted hangs on it
-BY_PERSON = Limit(300, _AN_ENTRY_LIVES)
-BY_CLIENT = Limit(2_000, _AN_ENTRY_LIVES)
+_BY_PERSON = 300  # while an entry stays on the list
+_BY_CLIENT = 2_000
 
 
 class Revoke:
     def __init__(self, server: AuthServer) -> None:
         self._server = server
+        stays = listed_seconds(server.settings.access_token_lifetime)
+        self._by_person, self._by_client = Limit(_BY_PERSON, stays), Limit(_BY_CLIENT, stays)
 
     async def __call__(self, request: Request) -> Response:
         sent = await form.parameters(request)
@@ -57,7 +59,7 @@ class Revoke:
         if token.gid != token.jti:
             await self._end_family(gid, token.client_id, trace)
             return
-        await self._count(Try("revoke.client", token.client_id, BY_CLIENT))
+        await self._count(Try("revoke.client", token.client_id, self._by_client))
         async with self._server.ports.store.transaction() as records:
             await records.ended.add(gid)
             await records.events.record(trace.event("token.revoked", client_id=token.client_id, gid=gid))
@@ -68,7 +70,7 @@ class Revoke:
         if family is None or family.client_id != client_id:
             return
         if not family.bff:  # the app's own sign-out is never refused, and each took a sign-in
-            await self._count(Try("revoke.person", f"{client_id} {family.user_id}", BY_PERSON))
+            await self._count(Try("revoke.person", f"{client_id} {family.user_id}", self._by_person))
         async with self._server.ports.store.transaction() as records:
             if not await records.families.end(family_id, "token.revoked"):
                 return  # the same request, twice at once: the other one ended and noted it
