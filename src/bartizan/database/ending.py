@@ -26,9 +26,10 @@ _COUNTED_AGAIN = 20
 # look back one, from their last look.
 _LIST = """
     INSERT INTO ended (gid, at, until)
-    SELECT gid, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM unnest($2::uuid[]) AS gid
+    SELECT gid, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM {these}
     ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
 """
+_LIST_GIDS = _LIST.format(these="unnest($2::uuid[]) AS gid")
 
 # A token is given at a rotation, at most ten seconds after it (grace), or late to whoever lost the answer, which only
 # the generation tells and not the time.
@@ -41,14 +42,11 @@ _END = f"""
     ), gone AS (
         UPDATE families SET ended_at = now(), ended_reason = $2 FROM these
         WHERE families.id = these.id AND families.ended_at IS NULL
-        RETURNING families.id, {_HAS_ACCESS} AS has_access
+        RETURNING families.id AS gid, {_HAS_ACCESS} AS has_access
     ), room AS MATERIALIZED (
         SELECT (SELECT count(*) FROM gone WHERE has_access) + ({switching.LISTED}) > {{most}} AS exceeded
     ), listed AS (
-        INSERT INTO ended (gid, at, until)
-        SELECT id, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM gone
-        WHERE has_access AND NOT (SELECT exceeded FROM room)
-        ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
+        {_LIST.format(these="gone WHERE has_access AND NOT (SELECT exceeded FROM room)")}
     )
     SELECT count(*) AS number, {{gids}} AS gids, (SELECT exceeded FROM room) AS exceeded FROM gone
 """
@@ -76,7 +74,7 @@ class Gone(Struct, frozen=True):
 
 async def end_families(within: Within, which: str, reason: str, *chosen: object) -> list[UUID]:
     """Ends the living families that `which` (one of the above) names; gives their gids."""
-    statement = _statement(within, "families", which, "coalesce(array_agg(id ORDER BY id), '{}')")
+    statement = _statement(within, "families", which, "coalesce(array_agg(gid ORDER BY gid), '{}')")
     return (await _end(within, statement, reason, chosen)).gids
 
 
@@ -122,7 +120,7 @@ async def end_many_sessions(within: Within, which: str, reason: str, *chosen: ob
 async def list_ended(within: Within, gids: list[UUID]) -> None:
     """What has no family: a client's own token, given back."""
     async with within.connection.transaction():
-        await within.connection.execute(_LIST, within.settings.ended_seconds, gids)
+        await within.connection.execute(_LIST_GIDS, within.settings.ended_seconds, gids)
         listed: int = await within.connection.fetchval(switching.LISTED, within.settings.ended_seconds)
         if listed > within.settings.most_listed:
             await switching.relieve(within)
