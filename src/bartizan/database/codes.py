@@ -7,6 +7,7 @@ from uuid import UUID
 from bartizan.database.events import recording
 from bartizan.database.families import COLUMNS as FAMILY
 from bartizan.database.families import beginning
+from bartizan.database.interactions import finishing
 from bartizan.database.rows import names
 from bartizan.database.users import COLUMNS as USER
 from bartizan.database.users import PEOPLE
@@ -34,11 +35,9 @@ _ISSUE = f"""
     {recording("$3", "{which}")}
 """
 ISSUE = _ISSUE.format(first="", which="")
-# For the interaction $4, which this ends: not when it is over or late. Nothing comes of it then.
+# For the interaction $4, which this ends. Nothing comes of one that has ended.
 ISSUE_FOR = _ISSUE.format(
-    first="""finished AS (
-        UPDATE interactions SET done = true WHERE id = $4 AND NOT done AND expires_at > now() RETURNING id
-    ),""",
+    first=f"finished AS ({finishing('$4')}),",
     which="WHERE EXISTS (SELECT FROM finished)",
 )
 

@@ -9,6 +9,12 @@ from bartizan.database.within import Within
 from bartizan.model.codes import Interaction
 
 _COLUMNS = names(Interaction)
+_UNDER_WAY = "NOT done AND expires_at > now()"
+
+
+def finishing(which: str) -> str:
+    """A statement, or a part of one: ends the interaction with the id `which`, once. Not when it is over or late."""
+    return f"UPDATE interactions SET done = true WHERE id = {which} AND {_UNDER_WAY} RETURNING id"
 
 
 class PostgresInteractions:
@@ -25,7 +31,7 @@ class PostgresInteractions:
     async def by_fingerprint(self, fingerprint: bytes) -> Interaction | None:
         """The one under way: not when it is over or late."""
         row = await self._connection.fetchrow(
-            f"SELECT {_COLUMNS} FROM interactions WHERE fingerprint = $1 AND NOT done AND expires_at > now()",
+            f"SELECT {_COLUMNS} FROM interactions WHERE fingerprint = $1 AND {_UNDER_WAY}",
             fingerprint,
         )
         return read_or_none(Interaction, row)
@@ -36,8 +42,4 @@ class PostgresInteractions:
         )
 
     async def finish(self, interaction_id: UUID) -> bool:
-        ended = await self._connection.fetchval(
-            "UPDATE interactions SET done = true WHERE id = $1 AND NOT done AND expires_at > now() RETURNING true",
-            interaction_id,
-        )
-        return ended is not None
+        return await self._connection.fetchval(finishing("$1"), interaction_id) is not None
