@@ -7,6 +7,7 @@ from uuid import UUID
 from bartizan.database.ending import end_sessions
 from bartizan.database.events import PostgresEvents, recording
 from bartizan.database.rows import as_json, marks, names, read, read_or_none, values
+from bartizan.database.users import HOLD_PASSWORD
 from bartizan.database.within import Within
 from bartizan.model.event import Event
 from bartizan.model.sessions import Session
@@ -17,11 +18,8 @@ LIVING = """
     AND NOT EXISTS (SELECT FROM users WHERE users.id = user_id AND disabled)
 """
 
-# Who changes the password waits for this, and then ends what began by the old one; or was first, and nothing begins.
 _BEGIN = f"""
-    WITH held AS MATERIALIZED (
-        SELECT FROM credentials WHERE user_id = $1 AND password = $2 FOR NO KEY UPDATE
-    ), begun AS (
+    WITH held AS MATERIALIZED ({HOLD_PASSWORD}), begun AS (
         INSERT INTO sessions (fingerprint, {COLUMNS})
         SELECT $3, {names(Session, prefix="given.")} FROM json_populate_recordset(NULL::sessions, $4) AS given, held
     )

@@ -20,6 +20,9 @@ PEOPLE = """
     LEFT JOIN credentials ON credentials.user_id = users.id
 """
 SELECT = f"SELECT {COLUMNS} FROM {PEOPLE}"
+# What a password opens begins in the transaction of this, and only if it finds a row. Who changes the password waits
+# for that, and then ends what began by the old one; or was first, and nothing begins.
+HOLD_PASSWORD = "SELECT FROM credentials WHERE user_id = $1 AND password = $2 FOR NO KEY UPDATE"  # noqa: S105 - no password
 
 
 class PostgresUsers:
@@ -67,11 +70,8 @@ class PostgresUsers:
         )
         return found
 
-    async def hold_password(self, user_id: UUID) -> str | None:
-        found: str | None = await self._connection.fetchval(
-            "SELECT password FROM credentials WHERE user_id = $1 FOR NO KEY UPDATE", user_id
-        )
-        return found
+    async def hold_password(self, user_id: UUID, password_hash: str) -> bool:
+        return bool(await self._connection.fetch(HOLD_PASSWORD, user_id, password_hash))
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None:
         """With it dies every link that was to set one: whoever asked for it, it is not needed, or not theirs."""

@@ -42,9 +42,9 @@ class Users(Protocol):
 
     async def password_hash(self, user_id: UUID) -> str | None: ...
 
-    async def hold_password(self, user_id: UUID) -> str | None:
-        """The hash now, which nobody changes before this transaction ends: a session that a password opens is there
-        when its change ends the sessions, or is not opened."""
+    async def hold_password(self, user_id: UUID, password_hash: str) -> bool:
+        """Whether it is that now; and if so, nobody changes it before this transaction ends: a session that a password
+        opens is there when its change ends the sessions, or is not opened."""
         ...
 
     async def set_password(self, user_id: UUID, password_hash: str) -> None: ...

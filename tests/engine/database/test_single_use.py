@@ -101,7 +101,7 @@ def test_no_session_of_an_old_password_outlives_its_change(database_url: str) ->
 
         async def sign_in() -> None:
             async with store.transaction() as records:
-                if await records.users.hold_password(user.id) == "old":
+                if await records.users.hold_password(user.id, "old"):
                     await asyncio.sleep(0.02)  # so that the change comes in between, where it can
                     await records.sessions.add(a_session(user), os.urandom(32))
 
@@ -111,8 +111,10 @@ def test_no_session_of_an_old_password_outlives_its_change(database_url: str) ->
                 await records.sessions.end_all_of(user.id, "password.reset")
 
         await asyncio.gather(*(sign_in() for _ in range(4)), reset(), *(sign_in() for _ in range(4)))
-        async with store.reading() as records:
+        async with store.transaction() as records:
             assert await records.sessions.of_user(user.id) == []
+            held = [await records.users.hold_password(user.id, password) for password in ("old", "new")]
+        assert held == [False, True]
 
     within(database_url, work)
 

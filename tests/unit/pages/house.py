@@ -86,8 +86,8 @@ class Attempts(_Part):
 
 
 class Users(FakeUsers):
-    async def hold_password(self, user_id: UUID) -> str | None:
-        return await self.password_hash(user_id)
+    async def hold_password(self, user_id: UUID, password_hash: str) -> bool:
+        return await self.password_hash(user_id) == password_hash
 
     def _change(self, user_id: UUID, **fields: object) -> None:
         self.tables.users[user_id] = msgspec.structs.replace(self.tables.users[user_id], **fields)

@@ -138,7 +138,7 @@ class Enter:
         ports = self._desk.ports
         fresh = await self._anew(entry.password) if outdated(password_hash) else None
         async with ports.store.transaction() as records:
-            if await records.users.hold_password(user.id) != password_hash:
+            if not await records.users.hold_password(user.id, password_hash):
                 return None
             if fresh is not None:
                 await records.users.set_password(user.id, fresh)
