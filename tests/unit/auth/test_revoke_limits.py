@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from tests.unit.auth.house import AGENT, BFF, PRINT_SHOP, SETTINGS, USER, House
 
 from bartizan.model.limit import Limit, Taken
+from bartizan.protocol.oauth.errors import ERRORS
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
     assert house.as_client(one, "/revoke", {"token": first}).status == 200
     limited = house.as_client(one, "/revoke", {"token": second})
     assert (limited.status, limited.header("retry-after")) == (429, "123")
-    assert limited.json["error"] == "slow_down"
+    assert limited.json == {"error": "slow_down", "error_description": ERRORS["slow_down"].tell}
     assert house.as_client(one, "/revoke", {"token": second}).status == 200, "later it works"
     assert house.as_client(one, "/revoke", {"token": second}).status == 200, "twice is once"
     who = f"{PRINT_SHOP.id} {USER.id}" if kind == "person" else AGENT.id

@@ -22,8 +22,8 @@ from bartizan.model.ended import listed_seconds
 from bartizan.model.limit import Limit
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.access import AccessToken
+from bartizan.protocol.oauth.errors import no
 from bartizan.protocol.oauth.presented_token import presented_token
-from bartizan.protocol.refusal import Refused
 
 _BY_PERSON = 300  # while an entry stays on the list
 _BY_CLIENT = 2_000
@@ -89,7 +89,4 @@ class Revoke:
         again = await attempts.take(ports, one)
         if again is not None:
             wait = max(1, ceil((again - ports.clock()).total_seconds()))
-            raise Refused(
-                "slow_down", "Too many revocations. Try again later.", f"{one.what} limited",
-                status=429, headers=(("Retry-After", str(wait)),),
-            )  # fmt: skip
+            raise no("slow_down", f"{one.what} limited", headers=(("Retry-After", str(wait)),))

@@ -1,4 +1,4 @@
-"""OAuth 2.1 §4.1.2.1 and §3.2.4, RFC 6750 §3.1, RFC 8707 §2, OIDC Core §3.1.2.6: the standard errors, as a table.
+"""The standard errors, as a table (OAuth 2.1 §4.1.2.1 and §3.2.4, RFC 6750 §3.1, 8628 §3.5, 8707 §2, OIDC Core §3.1.2.6).
 
 One code has one sentence for the outside, whatever the cause; the cause is the note and stays in the log.
 """
@@ -40,11 +40,12 @@ ERRORS: dict[str, ErrorRow] = {
         ErrorRow("registration_not_supported", 400, "the registration parameter is not accepted"),
         ErrorRow("invalid_token", 401, "the access token is not valid"),
         ErrorRow("insufficient_scope", 403, "the access token does not reach this far"),
+        ErrorRow("slow_down", 429, "too many of these for now; try again later"),
     )
 }
 
 
-def no(code: str, note: str) -> Refused:
+def no(code: str, note: str, *, headers: tuple[tuple[str, str], ...] = ()) -> Refused:
     """A refusal from the table; `note` says the cause, to the log alone."""
     row = ERRORS[code]
-    return Refused(code, row.tell, note, status=row.status)
+    return Refused(code, row.tell, note, status=row.status, headers=headers)
