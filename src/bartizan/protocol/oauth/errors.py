@@ -1,4 +1,4 @@
-"""The standard errors, as a table (OAuth 2.1 §4.1.2.1 and §3.2.4, RFC 6750 §3.1, 8628 §3.5, 8707 §2, OIDC Core §3.1.2.6).
+"""The standard errors, as a table (OAuth 2.1 §4.1.2.1, §3.2.4; RFC 6750 §3.1, 8628 §3.5, 8707 §2; OIDC Core §3.1.2.6).
 
 One code has one sentence for the outside, whatever the cause; the cause is the note and stays in the log.
 """
