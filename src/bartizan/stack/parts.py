@@ -8,7 +8,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from bartizan.cache.memory import Cache
+from bartizan.cache.cache import Cache
 from bartizan.cache.settings import CacheSettings
 from bartizan.database.settings import DatabaseSettings
 from bartizan.database.store import PostgresStore, connect

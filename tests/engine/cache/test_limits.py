@@ -12,7 +12,7 @@ from tests.fixtures.records import RING
 from tests.fixtures.valkey import ValkeyServer
 from valkey import Valkey
 
-from bartizan.cache.memory import Cache
+from bartizan.cache.cache import Cache
 from bartizan.cache.settings import CacheSettings
 from bartizan.model.limit import Limit
 from bartizan.protocol.refusal import Unavailable
