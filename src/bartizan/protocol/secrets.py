@@ -145,7 +145,7 @@ def parse_ring(text: str) -> KeyRing:
 
 
 def new_ring_line(key_id: str, random: bytes) -> str:
-    """One line of the key file, to be put above the others."""
+    """One line of the key file."""
     (key_id, key), *_ = KeyRing(((key_id, random),)).keys
     return f"{key_id} {to_base64url(key)}\n"
 

@@ -84,43 +84,9 @@ def ring_file(data: Path) -> Path:
     """Where the ring of a data directory lies; made when it is not there."""
     path = data / "keys" / "ring"
     if not path.exists():
-        add_ring_key(path)
+        name = "".join(secrets.choice(_ID) for _ in range(8))
+        write(path, new_ring_line(name, secrets.token_bytes(32)).encode())
     return path
-
-
-def add_ring_key(path: Path, *, ahead: bool = False) -> str:
-    """Puts a new key above the others: it writes from the next start on, they still read. Gives its id.
-
-    Where several nodes are restarted one after the other, one would write what another cannot read yet. There a key
-    comes `ahead` first, below the one that writes; when every node has it, `use_ring_key` lets it write.
-    """
-    before = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    name = "".join(secrets.choice(_ID) for _ in range(8))
-    place = _writer(before) + 1 if ahead and before else 0
-    line = new_ring_line(name, secrets.token_bytes(32))
-    write(path, "".join([*before[:place], line, *before[place:]]).encode())
-    return name
-
-
-def use_ring_key(path: Path, name: str) -> None:
-    """It writes from the next start on; to take that back, let the one before it write again."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    (chosen,) = (line for line in lines if line.split()[:1] == [name])
-    write(path, "".join([chosen, *(line for line in lines if line is not chosen)]).encode())
-
-
-def drop_ring_key(path: Path, name: str) -> None:
-    """From the next start on, what it wrote is refused as a stranger's would be: people sign in again. Signing keys
-    that it sealed must have been rotated out before, or nothing can be signed."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = "".join(line for line in lines if line.split()[:1] != [name])
-    parse_ring(kept)  # the last one stays
-    write(path, kept.encode())
-
-
-def _writer(lines: list[str]) -> int:
-    """The line of the key that writes: the first that is no comment."""
-    return next(place for place, line in enumerate(lines) if line.split() and not line.startswith("#"))
 
 
 def home(effective: Effective) -> Home:

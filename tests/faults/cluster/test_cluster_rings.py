@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from tests.faults import steps
 from tests.faults.forms import rows
 from tests.faults.steps import NAMES, Person
+from tests.fixtures import ring
 from tests.fixtures.nodes import Answer, Node, Site
 
 from bartizan.auth import keys as signing
@@ -125,10 +126,10 @@ class Town:
 
 
 def through_the_overlap(town: Town) -> str:
-    new = effective.add_ring_key(town.ring, ahead=True)
+    new = ring.add(town.ring)
     town.roll(lambda: None, "the new key is read")
-    town.roll(lambda: effective.use_ring_key(town.ring, new), "the new key writes")
-    town.roll(lambda: effective.use_ring_key(town.ring, town.old), "taken back")
+    town.roll(lambda: ring.use(town.ring, new), "the new key writes")
+    town.roll(lambda: ring.use(town.ring, town.old), "taken back")
     return new
 
 
@@ -137,11 +138,11 @@ def test_a_key_of_the_ring_comes_is_taken_back_and_the_old_one_goes(shared_nodes
     town.go_on("before")
     left_behind, old_token = Tab(shared_nodes_site, town.person), town.token
     new = through_the_overlap(town)
-    town.roll(lambda: effective.use_ring_key(town.ring, new), "the new key writes again")
+    town.roll(lambda: ring.use(town.ring, new), "the new key writes again")
     assert town.wrong == []
     assert asked_elsewhere(town) == 200  # a BFF that is a restart behind
     town.rotate_signing_keys()
-    town.roll(lambda: effective.drop_ring_key(town.ring, town.old), "the old key is gone")
+    town.roll(lambda: ring.drop(town.ring, town.old), "the old key is gone")
     assert town.wrong == []
     for node in town.nodes:
         ended = left_behind.refresh(node)
@@ -156,13 +157,13 @@ def test_a_key_of_the_ring_comes_is_taken_back_and_the_old_one_goes(shared_nodes
 @pytest.mark.parametrize("mutant", rows(MUTANTS))
 def test_without_the_protection_it_is_seen(shared_nodes_site: Site, mutant: str) -> None:
     town = Town(shared_nodes_site, MUTANTS[mutant])
-    new = effective.add_ring_key(town.ring, ahead=True)
+    new = ring.add(town.ring)
     town.roll(lambda: None, "the new key is read")
     assert town.wrong == []
-    town.roll(lambda: effective.use_ring_key(town.ring, new), "the new key writes")
+    town.roll(lambda: ring.use(town.ring, new), "the new key writes")
     found = town.wrong + ([] if asked_elsewhere(town) == 200 else ["the BFF's secret"])
     town.close()
-    effective.use_ring_key(town.ring, town.old)
+    ring.use(town.ring, town.old)
     assert found
 
 

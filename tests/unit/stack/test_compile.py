@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.fixtures import ring as keeper
 
 from bartizan.gateway.settings import Access
 from bartizan.model.clients import AuthMethod, Kind
@@ -13,7 +14,7 @@ from bartizan.protocol.secrets import client_secret, fingerprint
 from bartizan.stack import compile as compiled
 from bartizan.stack import effective, sources, workers
 from bartizan.stack.config import BrokenConfig, parse
-from bartizan.stack.effective import Effective, add_ring_key, drop_ring_key, read, ring, ring_file, save, use_ring_key
+from bartizan.stack.effective import Effective, read, ring, ring_file, save
 from bartizan.stack.home import Home
 from bartizan.stack.schema import Auth, Config
 
@@ -112,29 +113,20 @@ def test_references_are_followed_and_their_absence_is_told(data: Path, monkeypat
         compiled.database_url(here)
 
 
-def test_the_key_ring_is_made_once_0600_and_grows_at_the_top(data: Path) -> None:
+def test_the_key_ring_is_made_once_0600_and_the_first_line_writes(data: Path) -> None:
     path = ring_file(data)
     assert path.stat().st_mode & 0o777 == 0o600
-    first = ring(at(data, Config())).keys
-    assert ring(at(data, Config())).keys == first
-    name = add_ring_key(path)
-    both = ring(at(data, Config())).keys
-    assert both[0][0] == name
-    assert both[1:] == first
-
-
-def test_a_ring_key_that_comes_ahead_is_read_everywhere_before_it_writes(data: Path) -> None:
-    path = ring_file(data)
-    old = ring(at(data, Config())).keys[0][0]
-    new = add_ring_key(path, ahead=True)
-    assert [name for name, _ in ring(at(data, Config())).keys] == [old, new]
-    use_ring_key(path, new)
-    assert [name for name, _ in ring(at(data, Config())).keys] == [new, old]
-    drop_ring_key(path, old)
+    (old,) = ring(at(data, Config())).keys
+    assert ring_file(data) == path
+    new = keeper.add(path)
+    assert [name for name, _ in ring(at(data, Config())).keys] == [old[0], new]
+    keeper.use(path, new)
+    assert ring(at(data, Config())).keys[1] == old
+    keeper.drop(path, old[0])
     assert [name for name, _ in ring(at(data, Config())).keys] == [new]
-    with pytest.raises(ValueError, match="at least one key"):
-        drop_ring_key(path, new)
-    assert [name for name, _ in ring(at(data, Config())).keys] == [new], "the last one stays"
+    keeper.drop(path, new)
+    with pytest.raises(BrokenConfig, match="at least one key"):
+        ring(at(data, Config()))
 
 
 def test_what_children_are_handed_holds_no_secret(data: Path) -> None:
