@@ -9,7 +9,7 @@ import os
 
 import pytest
 from tests.faults.forms import LONG, rows
-from tests.fixtures.nodes import Node, Site
+from tests.fixtures.nodes import Site
 from tests.histories import run
 from tests.histories.mutants import MUTANTS
 
@@ -19,16 +19,9 @@ CALLS = int(os.environ.get("BARTIZAN_HISTORY_CALLS", "6000"))
 MUTANT_CALLS = 6000 if LONG else 900
 
 
-def two(site: Site, *mutant: dict[str, str]) -> list[Node]:
-    nodes = [site.node().start(mutant=mutant, wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
-    return nodes
-
-
 def test_concurrent_calls_with_kill_9_are_linearizable(nodes_site: Site) -> None:
     settings = run.Settings(calls=CALLS, seed=run.seed(), kills=max(2, CALLS // 10_000), linger=CALLS >= 20_000)
-    history = run.record(nodes_site, two(nodes_site), settings)
+    history = run.record(nodes_site, nodes_site.two(), settings)
     report = run.check(history)
     told = run.told(history, report)
     print(told)
@@ -42,7 +35,7 @@ def test_concurrent_calls_with_kill_9_are_linearizable(nodes_site: Site) -> None
 
 @pytest.mark.parametrize("mutant", rows(MUTANTS, short=3))
 def test_the_checker_finds_a_protection_that_is_gone(shared_nodes_site: Site, mutant: str) -> None:
-    nodes = two(shared_nodes_site, MUTANTS[mutant])
+    nodes = shared_nodes_site.two(MUTANTS[mutant])
     try:
         settings = run.Settings(calls=MUTANT_CALLS, seed=run.seed())
         history = run.record(shared_nodes_site, nodes, settings)

@@ -160,9 +160,7 @@ def test_under_a_stricter_isolation_nothing_is_a_defect(nodes_site: Site, isolat
     """Statements then fail that would have waited; a site's database may be set so."""
     database = nodes_site.url.split("@/", 1)[1].split("?", 1)[0]
     steps.rows(nodes_site, f"ALTER DATABASE {database} SET default_transaction_isolation = '{isolation}'")
-    nodes = [nodes_site.node().start(wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
+    nodes = nodes_site.two()
     history = run.record(nodes_site, nodes, run.Settings(calls=700, seed=run.seed()))
     report = run.check(history)
     told = run.told(history, report)

@@ -73,9 +73,7 @@ async def outage(
 
 
 def test_everybody_is_back_soon_and_nobody_was_signed_out(nodes_site: Site) -> None:
-    nodes = [nodes_site.node().start(wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
+    nodes = nodes_site.two()
     crowd = Crowd(nodes_site, nodes, CLIENTS)
     signed: Counter[int] = Counter()
     person = steps.people(nodes_site, password=True)[0]

@@ -120,9 +120,7 @@ async def rotating(site: Site, settings: AuthSettings, until: float) -> None:
 
 
 def under_load(site: Site, ahead: int) -> Load:
-    nodes = [site.node().start(wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
+    nodes = site.two()
     settings = replace(
         compiled.auth(effective.read(nodes[0].sockets / "effective.json")), key_publish_ahead_seconds=ahead
     )

@@ -103,9 +103,7 @@ async def more(book: Book, calls: int = 150, seconds: float = 2.0) -> None:
 
 
 def played(site: Site, stops: int, *mutant: dict[str, str]) -> tuple[run.History, list[Outage], list[str]]:
-    nodes = [site.node().start(mutant=mutant, wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
+    nodes = site.two(*mutant)
     seen: list[Outage] = []
     settings = run.Settings(calls=400, seed=run.seed(), seconds=stops * 2.7)
     history = run.record(site, nodes, settings, outages(site, nodes, stops, seen))  # type: ignore[arg-type]  # a coroutine

@@ -82,16 +82,9 @@ def refused(site: Site, nodes: Sequence[Node]) -> list[Answer]:
     return asyncio.run(play())
 
 
-def started(site: Site, *mutant: dict[str, str]) -> list[Node]:
-    nodes = [site.node().start(mutant=mutant, wait=False) for _ in range(2)]
-    for node in nodes:
-        node.wait_ready()
-    return nodes
-
-
 def test_a_burst_of_tabs_over_two_nodes_signs_nobody_out(nodes_site: Site) -> None:
-    assert refused(nodes_site, started(nodes_site)) == []
+    assert refused(nodes_site, nodes_site.two()) == []
 
 
 def test_without_each_generations_own_time_it_is_seen(nodes_site: Site) -> None:
-    assert refused(nodes_site, started(nodes_site, MUTANT))
+    assert refused(nodes_site, nodes_site.two(MUTANT))
