@@ -97,7 +97,7 @@ class Deck:
         self._epoch = epoch
         self._dice = dice
         self._generation: dict[int, int] = {}
-        self._held: set[int] = set()
+        self._held: tuple[set[int], set[int]] = set(), set()  # the even, of the API, and the odd, of OpenID
         self._browsers = list(range(cast.browsers))
         dice.shuffle(self._browsers)
 
@@ -111,14 +111,16 @@ class Deck:
 
     def draw(self, *, openid: bool = False) -> int:
         """One that nobody else holds."""
-        while True:
+        held = self._held[openid]
+        while len(held) < (self._cast.families + 1 - openid) // 2:
             number = self._dice.randrange(self._cast.families) // 2 * 2 + openid
-            if number < self._cast.families and number not in self._held:
-                self._held.add(number)
+            if number < self._cast.families and number not in held:
+                held.add(number)
                 return number
+        raise RuntimeError("no family is left: --families must be more")
 
     def put_back(self, number: int) -> None:
-        self._held.discard(number)
+        self._held[number % 2].discard(number)
 
     def generation(self, number: int) -> int:
         return self._generation.get(number, 1)

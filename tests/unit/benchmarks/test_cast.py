@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from benchmarks.cast import API, OPENID, Cast, Deck
 
 from bartizan.protocol.oauth import refresh
@@ -50,6 +51,14 @@ def test_what_was_put_back_may_be_drawn_again() -> None:
     assert drawn.draw() == 0
     drawn.put_back(0)
     assert drawn.draw() == 0
+
+
+def test_when_all_are_held_it_says_so_and_does_not_search_for_ever() -> None:
+    drawn = deck(Cast(users=1, clients=1, families=3, seed=b"s"))
+    assert {drawn.draw(), drawn.draw(), drawn.draw(openid=True)} == {0, 1, 2}
+    for openid in (False, True):
+        with pytest.raises(RuntimeError, match="--families"):
+            drawn.draw(openid=openid)
 
 
 def test_a_token_is_the_instances_own_and_follows_the_rotations() -> None:
