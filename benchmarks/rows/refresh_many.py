@@ -11,8 +11,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import reduce
-from operator import add
 from statistics import median
 from typing import Any
 
@@ -21,13 +19,14 @@ from msgspec.structs import replace
 
 from benchmarks import bulk, seeds
 from benchmarks.cast import Cast
-from benchmarks.figures import Cost, Load, Result, result_of, together
+from benchmarks.figures import Cost, Load, Result, result_of
 from benchmarks.generator import Group, Walker
 from benchmarks.rows.refresh import Chain, FloorChain
 from benchmarks.stage import Stage
+from benchmarks.turns import Turns, in_turns
 
 BAR = 0.9
-TURNS = ("few", "many", "many", "few") * 2  # what drifts, as the load of others does, meets both
+TURNS = in_turns("few", "many") * 2
 SHORTEST = 8.0  # seconds of a turn
 _WARM_UP = 2.0
 
@@ -42,33 +41,18 @@ class Side(Struct):
     """One of the two tables, and what was seen while it was in place."""
 
     stage: Stage
-    loads: list[Load] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
-    floor_loads: list[Load] = field(default_factory=list)
+    ours: Turns = field(default_factory=Turns)
+    floor: Turns = field(default_factory=Turns)
     log_bytes: int = 0
     stands: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def load(self) -> Load:
-        return together(self.loads)
-
-    @property
-    def cost(self) -> Cost:
-        return reduce(add, self.costs)
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.cost.all * 1000 / max(self.load.units, 1)
 
     def told(self) -> dict[str, object]:
         updates = max(self.stands["updates"], 1)
         return {
-            "rps": [round(load.rps, 1) for load in self.loads],
-            "cpu_ms": [
-                round(cost.all * 1000 / load.units, 4) for load, cost in zip(self.loads, self.costs, strict=True)
-            ],
-            "floor_rps": [round(load.rps, 1) for load in self.floor_loads],
-            "log_bytes_a_second": round(self.log_bytes / self.load.seconds),
+            "rps": [round(load.rps, 1) for load in self.ours.loads],
+            "cpu_ms": self.ours.each_cpu_ms,
+            "floor_rps": [round(load.rps, 1) for load in self.floor.loads],
+            "log_bytes_a_second": round(self.log_bytes / self.ours.load.seconds),
             "hot_share": round(self.stands["hot"] / updates, 5),
             "families": self.stands["families"],
             "table_bytes": self.stands["table_bytes"],
@@ -134,10 +118,8 @@ def _measure(side: Side) -> None:
     stage = side.stage
     walkers = [Chain(stage, scattered=True) for _ in range(stage.options.connections)]
     before = _log_position(stage)
-    load, cost = _turn(stage, "refresh_many", Group(stage.auth_doors, walkers), stage.site.pids("auth"))
+    side.ours.saw(*_turn(stage, "refresh_many", Group(stage.auth_doors, walkers), stage.site.pids("auth")))
     side.log_bytes += _log_position(stage) - before
-    side.loads.append(load)
-    side.costs.append(cost)
     side.stands = dict(_with(stage.site.connect, lambda asked: asked.fetchrow(_STANDS)))
 
 
@@ -146,8 +128,7 @@ def _measure_floor(side: Side) -> None:
     walkers: Sequence[Walker] = [
         FloorChain(stage, "/refresh_coalesced", scattered=True) for _ in range(stage.options.connections)
     ]
-    load, _ = _turn(stage, "floor of refresh_many", Group((floor.address,), walkers), [floor.pid])
-    side.floor_loads.append(load)
+    side.floor.saw(*_turn(stage, "floor of refresh_many", Group((floor.address,), walkers), [floor.pid]))
 
 
 def _turn(stage: Stage, name: str, group: Group, servers: Sequence[int]) -> tuple[Load, Cost]:
@@ -158,15 +139,15 @@ def _turn(stage: Stage, name: str, group: Group, servers: Sequence[int]) -> tupl
 
 def _told(sides: dict[str, Side], seeded: float) -> Result:
     few, many = sides["few"], sides["many"]
-    result = result_of("refresh_many", many.load, many.cost, None)
-    if few.load.bad:
-        result.void = f"{few.load.bad} bad answers with {few.stage.cast.families:,} families"
-    ratio = _ratio(many.loads, few.loads)
-    cpu_ratio = many.cpu_ms / few.cpu_ms if few.cpu_ms else 0.0
-    said = f"{ratio:.3f} × the {_rate(few.loads):,.0f}/s of {few.stage.cast.families:,} families"
+    result = result_of("refresh_many", many.ours.load, many.ours.cost, None)
+    if few.ours.load.bad:
+        result.void = f"{few.ours.load.bad} bad answers with {few.stage.cast.families:,} families"
+    ratio = _ratio(many.ours, few.ours)
+    cpu_ratio = many.ours.cpu_ms / few.ours.cpu_ms if few.ours.cpu_ms else 0.0
+    said = f"{ratio:.3f} × the {_rate(few.ours):,.0f}/s of {few.stage.cast.families:,} families"
     result.beside |= {"ratio": round(ratio, 4), "cpu_ratio": round(cpu_ratio, 4), "seeded_seconds": round(seeded, 1)}
-    if many.floor_loads:
-        floor = _ratio(many.floor_loads, few.floor_loads)
+    if many.floor.loads:
+        floor = _ratio(many.floor, few.floor)
         result.beside["floor_ratio"] = round(floor, 4)
         said += f" (floor {floor:.3f} ×)"
     said += f"; CPU {cpu_ratio:.3f} ×"
@@ -175,13 +156,13 @@ def _told(sides: dict[str, Side], seeded: float) -> Result:
     return result
 
 
-def _ratio(some: Sequence[Load], others: Sequence[Load]) -> float:
+def _ratio(some: Turns, others: Turns) -> float:
     return _rate(some) / _rate(others) if _rate(others) else 0.0
 
 
-def _rate(turns: Sequence[Load]) -> float:
+def _rate(turns: Turns) -> float:
     """The middle one's: a turn in which the machine had other things to do is neither lost nor counted fully."""
-    return median(load.rps for load in turns)
+    return median(load.rps for load in turns.loads)
 
 
 def _log_position(stage: Stage) -> int:

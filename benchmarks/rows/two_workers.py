@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from functools import reduce
-from operator import add
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from benchmarks.figures import Cost, Load, Result, result_of, together
+from benchmarks.figures import Result, result_of
 from benchmarks.generator import Address, Group, Walker
 from benchmarks.rows.code_flow import FloorFlow, Flow
 from benchmarks.rows.fixed import (
@@ -28,10 +26,10 @@ from benchmarks.rows.fixed import (
 )
 from benchmarks.rows.refresh import Chain, FloorChain
 from benchmarks.stage import Stage, set_up
+from benchmarks.turns import Turns, in_turns
 from benchmarks.wire import Answer
 
 BAR = 1.10
-TURNS = (1, 2, 2, 1)  # what drifts, as the load of others does, meets both
 _SHARE = 0.5  # of what one worker can
 
 Errands = Callable[[Stage], Sequence[Walker]]
@@ -72,8 +70,7 @@ class Side(Struct):
     addresses: tuple[Address, ...]
     servers: list[int]
     errands: Errands
-    loads: list[Load] = field(default_factory=list)
-    costs: list[Cost] = field(default_factory=list)
+    seen: Turns = field(default_factory=Turns)
 
     def turn(self, name: str, rate: float | None) -> None:
         options, dice = self.stage.options, self.stage.dice
@@ -82,33 +79,18 @@ class Side(Struct):
             interval = options.connections / rate
             walkers = [Paced(one, interval, dice.random() * interval, time.monotonic) for one in walkers]
         (load,), cost = self.stage.load(name, [Group(self.addresses, walkers)], servers=self.servers)
-        self.loads.append(load)
-        self.costs.append(cost)
-
-    @property
-    def load(self) -> Load:
-        return together(self.loads)
-
-    @property
-    def cost(self) -> Cost:
-        return reduce(add, self.costs)
-
-    @property
-    def cpu_ms(self) -> float:
-        return self.cost.all * 1000 / max(self.load.units, 1)
+        self.seen.saw(load, cost)
 
     def told(self) -> dict[str, object]:
-        units = max(self.load.units, 1)
+        load, cost = self.seen.load, self.seen.cost
+        units = max(load.units, 1)
         return {
-            "rps": round(self.load.rps, 1),
-            "cpu_ms": round(self.cpu_ms, 4),
-            "cpu_server_ms": round(self.cost.server * 1000 / units, 4),
-            "cpu_database_ms": round(self.cost.database * 1000 / units, 4),
-            "p50_ms": round(self.load.ms(0.5), 3),
-            "turns_cpu_ms": [
-                round(cost.all * 1000 / max(load.units, 1), 4)
-                for load, cost in zip(self.loads, self.costs, strict=True)
-            ],
+            "rps": round(load.rps, 1),
+            "cpu_ms": round(self.seen.cpu_ms, 4),
+            "cpu_server_ms": round(cost.server * 1000 / units, 4),
+            "cpu_database_ms": round(cost.database * 1000 / units, 4),
+            "p50_ms": round(load.ms(0.5), 3),
+            "turns_cpu_ms": self.seen.each_cpu_ms,
         }
 
 
@@ -120,15 +102,16 @@ class Pair(Struct):
 
     @property
     def ratio(self) -> float:
-        return self.two.cpu_ms / self.one.cpu_ms if self.one.cpu_ms else 0.0
+        one = self.one.seen.cpu_ms
+        return self.two.seen.cpu_ms / one if one else 0.0
 
     @property
     def bad(self) -> int:
-        return self.one.load.bad + self.two.load.bad
+        return self.one.seen.load.bad + self.two.seen.load.bad
 
     def run(self, name: str, rate: float | None) -> Pair:
-        for number in TURNS:
-            (self.one if number == 1 else self.two).turn(name, rate)
+        for side in in_turns(self.one, self.two):
+            side.turn(name, rate)
         return self
 
     def told(self) -> dict[str, object]:
@@ -174,9 +157,9 @@ def _row(stage: Stage, name: str, errands: Errands, floor_errands: Errands) -> R
         return Pair(*(Side(on, on.auth_doors, on.site.pids("auth"), errands) for on in (one, two)))
 
     full = product().run(name, None)
-    rate = full.one.load.rps * _SHARE
+    rate = full.one.seen.load.rps * _SHARE
     paced = product().run(name, rate)
-    result = result_of(name, full.two.load, full.two.cost, None)
+    result = result_of(name, full.two.seen.load, full.two.seen.cost, None)
     if bad := full.bad + paced.bad:
         result.void = f"{bad} bad answers"
     result.row.bar, result.met = BAR, not result.void and full.ratio <= BAR
@@ -185,7 +168,7 @@ def _row(stage: Stage, name: str, errands: Errands, floor_errands: Errands) -> R
     if stage.options.floor:
         full, paced = _floors(stage, name, floor_errands)
         result.beside |= {"floor_full": full.told(), "floor_equal_rate": paced.told()}
-        result.row.floor_cpu_ms = round(full.two.cpu_ms, 4)
+        result.row.floor_cpu_ms = round(full.two.seen.cpu_ms, 4)
         said += f" (floor × {full.ratio:.3f}, × {paced.ratio:.3f})"
     result.beside["said"] = said
     return result
@@ -202,7 +185,7 @@ def _floors(stage: Stage, name: str, errands: Errands) -> tuple[Pair, Pair]:
         )
 
     full = pair().run(f"floor of {name}", None)
-    return full, pair().run(f"floor of {name}", full.one.load.rps * _SHARE)
+    return full, pair().run(f"floor of {name}", full.one.seen.load.rps * _SHARE)
 
 
 def _twin(stage: Stage) -> Stage:
