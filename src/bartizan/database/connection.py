@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from traceback import walk_tb
 from typing import Any, Protocol
 
 import asyncpg
@@ -50,6 +51,14 @@ class Beaten(Unavailable):
     """A deadlock or a serialization failure, rolled back by the server: tried again, it may well go through."""
 
 
+def kept_silent(error: BaseException | None) -> bool:
+    """Our own deadline for a statement, which lies behind the server's: it says nothing any more, and this connection
+    never will. A TimeoutError names nobody, and what else a transaction does may be late too: so who was waited for."""
+    if not isinstance(error, TimeoutError):
+        return False
+    return any(str(frame.f_globals.get("__name__")).startswith("asyncpg.") for frame, _ in walk_tb(error.__traceback__))
+
+
 def told_when_away(error: BaseException, connection: Connection | None = None) -> Unavailable | None:
     """What the loss of the database is told as, and None for anything else. Without a connection: there was none yet.
 
@@ -57,8 +66,9 @@ def told_when_away(error: BaseException, connection: Connection | None = None) -
     """
     if isinstance(error, asyncpg.TransactionRollbackError):
         return Beaten("database", 1)
-    if isinstance(error, TimeoutError):
-        # Our own deadline, which lies behind the server's: it says nothing any more, and this connection never will.
+    if connection is None and isinstance(error, TimeoutError):
+        return Unavailable("database")  # none came in time
+    if kept_silent(error):
         if connection is not None:
             connection.terminate()
         return Unavailable("database")

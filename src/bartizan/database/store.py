@@ -16,7 +16,7 @@ from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
 from bartizan.database.clock import DatabaseClock
 from bartizan.database.codes import PostgresCodes
-from bartizan.database.connection import Chance, told_when_away
+from bartizan.database.connection import Chance, kept_silent, told_when_away
 from bartizan.database.consents import PostgresConsents
 from bartizan.database.daykeys import DayKeys
 from bartizan.database.ended import PostgresEnded
@@ -146,7 +146,7 @@ class Use:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._transaction is not None:
-            if isinstance(error, TimeoutError):
+            if kept_silent(error):
                 self._connection.terminate()  # nobody waits for the rollback of a connection that is cut
             try:
                 await self._transaction.__aexit__(kind, error, trace)

@@ -89,16 +89,23 @@ def test_a_statement_too_long_is_503(database_url: str) -> None:
     within(database_url, work, statement_seconds=0.2)
 
 
-def test_a_defect_stays_a_defect(database_url: str) -> None:
+@pytest.mark.parametrize("trouble", [OSError, TimeoutError])
+def test_a_defect_stays_a_defect_and_the_connection_good(database_url: str, trouble: type[OSError]) -> None:
     async def work(store: PostgresStore) -> None:
+        user = a_user()
+
         async def mistake() -> None:
-            async with store.transaction():
-                raise OSError("the caller's own trouble")
+            async with store.transaction() as records:
+                await records.users.add(user, None)
+                raise trouble("the caller's own")
 
-        with pytest.raises(OSError, match="own trouble"):
+        with pytest.raises(trouble, match="own"):
             await mistake()
+        async with store.reading() as records:
+            assert await records.users.by_id(user.id) is None
+        assert store.pool.losses == 0
 
-    within(database_url, work)
+    within(database_url, work, pool_size=1)
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])
