@@ -20,7 +20,7 @@ from threading import Event, Lock, Thread
 
 from bartizan.guard.fetch import ANSWER_LIMIT, Fetcher
 from bartizan.guard.gate import Held
-from bartizan.model.ended import MOST_LISTED
+from bartizan.model.ended import LONGEST_LISTED, MOST_LISTED
 from bartizan.protocol import jose
 from bartizan.protocol.jose import InvalidToken, KeySet, UnknownKey
 from bartizan.protocol.refusal import Unavailable
@@ -80,6 +80,7 @@ class Watch:
         self._keys_tried = float("-inf")
         self._wanted, self._wanted_wait, self._wanted_after = "", 0.0, 0.0  # what the feed last had us fetch keys for
         self._all_at = float("-inf")
+        self._keep_until = float("-inf")  # nothing is forgotten before
 
     @property
     def started(self) -> bool:
@@ -185,9 +186,11 @@ class Watch:
         if not isinstance(gids, list) or not isinstance(cursor, int) or not isinstance(iat, int | float):
             raise InvalidToken("the feed has no gids or no cursor")
         ended = frozenset(gid for gid in gids if isinstance(gid, str))
-        if not whole:
+        if cursor < self._cursor:  # the database went back, perhaps behind what it told us
+            self._keep_until = started + LONGEST_LISTED
+        if not whole or started < self._keep_until:
             ended = known | ended if ended - known else known
-        if cursor < after:  # the database went back: start over, and forget nothing until then
+        if cursor < after:  # what it lists by its clock of now, we may have asked past: all of it again
             self._all_at = float("-inf")
         elif whole:
             self._all_at = started

@@ -8,14 +8,17 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-_SKEW = 60  # seconds by which clocks may differ, and a guard's leeway
-
 MOST_LISTED = 20_000  # what every reader can hold; more at once: a new key signs, and the old ones are withdrawn
+LONGEST_LIFETIME = 3_600  # seconds that access tokens may be set to live
+_SKEW = 60  # seconds by which clocks may differ, and a guard's leeway
 
 
 def listed_seconds(access_token_lifetime: int) -> int:
     """How long an entry stays: until the last token that it ends has expired everywhere."""
     return access_token_lifetime + _SKEW
+
+
+LONGEST_LISTED = listed_seconds(LONGEST_LIFETIME)
 
 
 class EndedPage(Struct, frozen=True, kw_only=True):

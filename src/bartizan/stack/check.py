@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
+from bartizan.model.ended import LONGEST_LIFETIME
 from bartizan.protocol.oauth.redirects import registrable
 from bartizan.protocol.web import limits
 from bartizan.protocol.web.origins import Origin, parse
@@ -84,7 +85,7 @@ def _hosts(config: Config, parsed: dict[str, Origin]) -> Found:
 def _auth(config: Config) -> Found:
     auth = config.auth
     yield from _workers(config)
-    if not 60 <= auth.access_token_lifetime <= 3600:
+    if not 60 <= auth.access_token_lifetime <= LONGEST_LIFETIME:
         yield ("auth", "access_token_lifetime"), "must lie between 1m and 1h: what was ended is listed that long."
     for idle, absolute in (("refresh_idle", "refresh_absolute"), ("session_idle", "session_absolute")):
         if getattr(auth, idle) > getattr(auth, absolute):

@@ -134,6 +134,23 @@ def test_a_cursor_that_went_back_forgets_nothing(net: Network) -> None:
     assert "g1" in net.watch.current().ended
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["a part", "the whole"])
+def test_what_the_database_lost_when_it_went_back_stays_ended(net: Network, whole: bool) -> None:
+    net.issuer.end("g1")
+    net.feed = lambda: net.issuer.feed(cursor=50)
+    net.watch.current()
+    net.issuer._ended.clear()
+    net.issuer.end("g2")
+    net.feed = lambda: net.issuer.feed(cursor=3)
+    net.pass_time(601 if whole else 1)
+    for _ in range(3):
+        net.watch.poll()
+        assert net.watch._held.ended == {"g1", "g2"}
+    net.pass_time(3_700)
+    net.watch.poll()
+    assert net.watch._held.ended == {"g2"}, "no token of g1 can live"
+
+
 def test_old_forged_and_foreign_feeds_do_not_count_as_seen(net: Network) -> None:
     net.watch.current()
     stranger = Issuer(clock=lambda: net.now)
