@@ -41,7 +41,7 @@ MUTANTS = {
     },
     "a silent connection is waited for": {
         "module": "bartizan.database.connection",
-        "before": "    if isinstance(error, TimeoutError):",
+        "before": "    if kept_silent(error):",
         "after": "    if isinstance(error, ZeroDivisionError):",
     },
     "keys wait for the database": {
