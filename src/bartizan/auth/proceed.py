@@ -157,7 +157,9 @@ async def _grant(request: Request, ports: AuthPorts, settings: AuthSettings, her
         "code.issued", user_id=session.user_id, client_id=here.client.id, session_id=session.id
     )
     ends = here.interaction.id if stored else None
-    if not await ports.store.redemptions.issue(secrets.fingerprint(secret), code, event, ends=ends):
+    if not await ports.store.redemptions.issue(
+        secrets.fingerprint(secret), code, event, by_consent=here.consent is not None, ends=ends
+    ):
         raise _over()
     return answers.granted(here.request.redirect, code=secret, state=here.request.state, issuer=settings.issuer)
 

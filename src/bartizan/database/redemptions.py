@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from bartizan.database.coalesce import Coalescer
 from bartizan.database.codes import HOLD_CODE, HOLD_SESSION, ISSUE, ISSUE_FOR, READ, REDEEM
+from bartizan.database.consents import PostgresConsents
 from bartizan.database.events import PostgresEvents
 from bartizan.database.rows import as_json, read
 from bartizan.database.within import Opens, Within
@@ -49,12 +50,14 @@ class PostgresRedemptions:
     async def see(self, fingerprint: bytes) -> Seen | None:
         return await self._seen.ask(fingerprint)
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+    async def issue(
+        self, fingerprint: bytes, code: Code, event: Event, *, by_consent: bool, ends: UUID | None = None
+    ) -> bool:
         asked = _Issue(fingerprint, code, event)
-        if ends is None:
-            await self._issues.ask(asked)
-            return True
-        return await self._issue_for(ends, asked)
+        if by_consent or ends is not None:
+            return await self._issue_alone(asked, by_consent, ends)
+        await self._issues.ask(asked)
+        return True
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:
         asked = _Redeem(fingerprint, begins, replace(event, gid=begins.id))
@@ -75,13 +78,19 @@ class PostgresRedemptions:
         # failpoint: code.committed
         return [None] * len(asked)
 
-    async def _issue_for(self, interaction: UUID, one: _Issue) -> bool:
-        async with self._within(transaction=False) as handed:
+    async def _issue_alone(self, one: _Issue, by_consent: bool, ends: UUID | None) -> bool:
+        """Who withdraws a consent deletes the codes that came of it: by then this one is there, or it never is."""
+        code = one.code
+        async with self._within(transaction=by_consent) as handed:
+            if by_consent and not await PostgresConsents(handed).hold(code.user_id, code.client_id):
+                return False
             events = await PostgresEvents(handed).ready([one.event])
+            given: tuple[object, ...] = [one.fingerprint], as_json([code]), events
             # failpoint: code.finishing
-            done = await handed.connection.execute(
-                ISSUE_FOR, [one.fingerprint], as_json([one.code]), events, interaction
-            )
+            if ends is None:
+                done = await handed.connection.execute(ISSUE, *given)
+            else:
+                done = await handed.connection.execute(ISSUE_FOR, *given, ends)
         # failpoint: code.finished
         return done == "INSERT 0 1"
 

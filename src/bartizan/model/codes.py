@@ -43,9 +43,12 @@ class Redemptions(Protocol):
         """The row, spent or not, and whose it is: to check client, redirect and verifier before spending it."""
         ...
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+    async def issue(
+        self, fingerprint: bytes, code: Code, event: Event, *, by_consent: bool, ends: UUID | None = None
+    ) -> bool:
         """The code and its event. `ends`: the interaction that it comes of, which is over then. False, and nothing
-        happened, when that was over before, so no second code comes of one."""
+        happened, when that was over before, so no second code comes of one; or when it is `by_consent` and that was
+        withdrawn."""
         ...
 
     async def redeem(self, fingerprint: bytes, begins: NewFamily, event: Event) -> Family | None:

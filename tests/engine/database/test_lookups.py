@@ -148,7 +148,9 @@ def test_codes_bought_in_one_batch_are_each_their_own(database_url: str) -> None
             ("late", a_code(user, client, session_id=sessions[0].id, expires_at=expires)),
         ]
         said = Event(code="code.issued", user_id=user.id, client_id=client.id)
-        await asyncio.gather(*(store.redemptions.issue(codes[name], code, said) for name, code in planted))
+        await asyncio.gather(
+            *(store.redemptions.issue(codes[name], code, said, by_consent=False) for name, code in planted)
+        )
 
         async def redeem(name: str, session_id: UUID) -> bool:
             begins = a_beginning(user, client, session_id=session_id)

@@ -6,7 +6,7 @@ import asyncio
 import os
 
 import pytest
-from tests.fixtures.records import a_client, a_code, a_session, a_user, an_interaction, within
+from tests.fixtures.records import a_client, a_code, a_consent, a_session, a_user, an_interaction, within
 
 from bartizan.database.codes import READ, REDEEM
 from bartizan.database.store import PostgresStore
@@ -25,7 +25,9 @@ def test_of_one_interaction_comes_one_code_and_one_event(database_url: str) -> N
             await records.interactions.add(os.urandom(32), interaction)
         fingerprints = [os.urandom(32) for _ in range(6)]
         code, said = a_code(user, client, session_id=session.id), Event(code="code.issued", session_id=session.id)
-        tries = (store.redemptions.issue(one, code, said, ends=interaction.id) for one in fingerprints)
+        tries = (
+            store.redemptions.issue(one, code, said, by_consent=False, ends=interaction.id) for one in fingerprints
+        )
         issued = await asyncio.gather(*tries)
         assert sorted(issued) == [False] * 5 + [True]
         seen = [await store.redemptions.see(one) for one in fingerprints]
@@ -34,6 +36,41 @@ def test_of_one_interaction_comes_one_code_and_one_event(database_url: str) -> N
         async with store.reading() as records:
             told = [event for event in await records.events.latest(limit=50) if event.session_id == session.id]
             assert [event.code for event in told] == ["code.issued"]
+
+    within(database_url, work)
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["at once", "of an interaction"])
+@pytest.mark.parametrize("first", ["the code", "the withdrawal"])
+def test_no_code_outlives_the_consent_that_it_came_of(database_url: str, first: str, stored: bool) -> None:
+    """The consent was seen a moment ago; whoever is first, nothing can be bought when it is withdrawn."""
+
+    async def work(store: PostgresStore) -> None:
+        user, client = a_user(), a_client()
+        session, interaction = a_session(user), an_interaction(client)
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.sessions.add(session, os.urandom(32))
+            await records.interactions.add(os.urandom(32), interaction)
+            await records.clients.add(client)
+            await records.consents.grant(a_consent(user, client))
+        fingerprint, code = os.urandom(32), a_code(user, client, session_id=session.id)
+        said, ends = Event(code="code.issued", session_id=session.id), interaction.id if stored else None
+
+        async def issue() -> bool:
+            return await store.redemptions.issue(fingerprint, code, said, by_consent=True, ends=ends)
+
+        if first == "the code":
+            assert await issue()
+            assert await store.redemptions.see(fingerprint) is not None
+        async with store.transaction() as records:
+            await records.consents.withdraw(user.id, client.id)
+            issuing = asyncio.create_task(issue()) if first == "the withdrawal" else None
+            await asyncio.sleep(0.05)  # so that it meets the withdrawal before that is committed, where it can
+        assert issuing is None or not await issuing
+        assert await store.redemptions.see(fingerprint) is None
+        async with store.transaction() as records:
+            assert await records.interactions.finish(interaction.id) is not (first == "the code" and stored)
 
     within(database_url, work)
 

@@ -342,7 +342,11 @@ class FakeRedemptions:
         code, _ = self._tables.codes.get(fingerprint, (None, None))
         return None if code is None else (code, await self._records.users.by_id(code.user_id))
 
-    async def issue(self, fingerprint: bytes, code: Code, event: Event, *, ends: UUID | None = None) -> bool:
+    async def issue(
+        self, fingerprint: bytes, code: Code, event: Event, *, by_consent: bool, ends: UUID | None = None
+    ) -> bool:
+        if by_consent and not await self._records.consents.hold(code.user_id, code.client_id):
+            return False
         if ends is not None and not await self._records.interactions.finish(ends):
             return False
         await self._records.codes.add(fingerprint, code)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 import pytest
 from starlette.responses import Response
-from tests.unit.auth.fakes import START
+from tests.unit.auth.fakes import START, FakeRedemptions
 from tests.unit.auth.house import APP, BFF, ISSUER, PHONE, PRINT_BACK, PRINT_SHOP, SETTINGS, USER, House, asked, back
 
 from bartizan.auth import proceed, signout, sso
@@ -159,6 +160,20 @@ def test_a_walk_from_sign_in_over_consent_to_the_code(house: House) -> None:
     assert code.scopes == ("openid", "photos.read"), "what was asked and allowed"
     assert go_on(house).headers["location"] == "/account", "one interaction, one code"
     assert len(house.tables.codes) == 1
+
+
+def test_a_consent_withdrawn_at_the_last_moment_gives_no_code(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.sign_in()
+    house.consent(PRINT_SHOP)
+    issue = FakeRedemptions.issue
+
+    async def withdrawn_before(self: FakeRedemptions, *given: Any, **named: Any) -> bool:
+        house.tables.consents.clear()
+        return await issue(self, *given, **named)
+
+    monkeypatch.setattr(FakeRedemptions, "issue", withdrawn_before)
+    answer = house.authorize(PRINT_SHOP)
+    assert (answer.status, house.tables.codes) == (400, {})
 
 
 def test_saying_no_tells_the_client_and_ends_it(house: House) -> None:
