@@ -16,6 +16,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from bartizan.database import switching
+from bartizan.database.lifetimes import KEPT
 from bartizan.database.within import Within
 
 # A twentieth of what can be listed may be too much beside others that end at this moment, which the statement does not
@@ -26,14 +27,14 @@ _COUNTED_AGAIN = 20
 # look back one, from their last look.
 _LIST = """
     INSERT INTO ended (gid, at, until)
-    SELECT gid, clock_timestamp(), clock_timestamp() + make_interval(secs => $1) FROM {these}
+    SELECT gid, clock_timestamp(), clock_timestamp() + make_interval(secs => {kept}) FROM {these}
     ON CONFLICT (gid) DO UPDATE SET at = excluded.at, until = excluded.until
 """
-_LIST_GIDS = _LIST.format(these="unnest($2::uuid[]) AS gid")
+_LIST_GIDS = _LIST.format(kept=KEPT, these="unnest($2::uuid[]) AS gid")
 
 # A token is given at a rotation, at most ten seconds after it (grace), or late to whoever lost the answer, which only
 # the generation tells and not the time.
-_HAS_ACCESS = "rotated_at > now() - make_interval(secs => $1) OR late_gen = generation"
+_HAS_ACCESS = f"rotated_at > now() - make_interval(secs => {KEPT}) OR late_gen = generation"
 
 _END = f"""
     WITH these AS MATERIALIZED (
@@ -46,7 +47,7 @@ _END = f"""
     ), room AS MATERIALIZED (
         SELECT (SELECT count(*) FROM gone WHERE has_access) + ({switching.LISTED}) > {{most}} AS exceeded
     ), listed AS (
-        {_LIST.format(these="gone WHERE has_access AND NOT (SELECT exceeded FROM room)")}
+        {_LIST.format(kept=KEPT, these="gone WHERE has_access AND NOT (SELECT exceeded FROM room)")}
     )
     SELECT count(*) AS number, {{gids}} AS gids, (SELECT exceeded FROM room) AS exceeded FROM gone
 """

@@ -26,6 +26,7 @@ from bartizan.database.files import PostgresFiles
 from bartizan.database.interactions import PostgresInteractions
 from bartizan.database.jobs_port import PostgresJobs, backlog
 from bartizan.database.keys import PostgresKeys
+from bartizan.database.lifetimes import SAY
 from bartizan.database.links import PostgresLinks
 from bartizan.database.lookups import PostgresLookups
 from bartizan.database.pool import Pool
@@ -207,9 +208,10 @@ class PostgresStore:
         return self._lookups
 
     async def epoch(self) -> int:
+        """Every token holds it: so with the first one all are told how long this process's access tokens live."""
         if self._epoch is None:
             async with self.within(transaction=False) as handed:
-                self._epoch = int(await handed.connection.fetchval("SELECT epoch FROM meta"))
+                self._epoch = int(await handed.connection.fetchval(SAY, self.settings.ended_seconds))
         return self._epoch
 
     async def backlog(self) -> list[Backlog]:

@@ -14,6 +14,7 @@ key without the list. What a transaction lists that has not committed by now is 
 from __future__ import annotations
 
 from bartizan.database.events import PostgresEvents
+from bartizan.database.lifetimes import KEPT
 from bartizan.database.within import Within
 from bartizan.model.event import Event
 from bartizan.model.keys import REREAD_SECONDS
@@ -24,10 +25,10 @@ _OUTLIVES = 5  # seconds that the list outlives a key: more than any process goe
 _SOON = 10  # seconds: an entry that goes so soon is not counted, or a change would bring on the next
 _SKEW = 60  # seconds: a process whose clock is ahead may sign with a key that is not yet active here
 
-# Through the index on `at`; $1 is for how long an entry is kept.
+# Through the index on `at`; $1 is for how long an entry of this process is kept.
 LISTED = f"""
     SELECT count(*) FROM ended
-    WHERE at > now() - make_interval(secs => $1) AND until > now() + interval '{_SOON} seconds'
+    WHERE at > now() - make_interval(secs => {KEPT}) AND until > now() + interval '{_SOON} seconds'
 """
 
 # clock_timestamp(): the transaction may have been at it for a while, and all that follows runs from its commit.

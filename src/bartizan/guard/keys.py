@@ -188,7 +188,7 @@ class Watch:
         ended = frozenset(gid for gid in gids if isinstance(gid, str))
         if cursor < self._cursor:  # the database went back, perhaps behind what it told us
             self._keep_until = started + LONGEST_LISTED
-        if not whole or started < self._keep_until:
+        if not whole or (started < self._keep_until and len(known) <= MOST_LISTED):
             ended = known | ended if ended - known else known
         if cursor < after:  # what it lists by its clock of now, we may have asked past: all of it again
             self._all_at = float("-inf")

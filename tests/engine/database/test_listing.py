@@ -6,9 +6,10 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from tests.fixtures.records import a_client, a_family, a_session, a_user, add_family, now, within
+from tests.fixtures.records import RING, a_client, a_family, a_session, a_user, add_family, now, within
 
-from bartizan.database.store import PostgresStore
+from bartizan.database.settings import DatabaseSettings
+from bartizan.database.store import PostgresStore, connect
 from bartizan.model.ended import Many
 from bartizan.model.families import Family, Outcome
 from bartizan.model.keys import StoredKey
@@ -143,3 +144,34 @@ def test_idle_ones_change_no_key_however_many_end(empty_database_url: str, activ
         assert await _listed(store) == set()
 
     within(empty_database_url, work, most_listed=10)
+
+
+@pytest.mark.parametrize("first", ["longer", "shorter"])
+def test_what_may_have_a_longer_token_of_another_process_is_listed_for_as_long(
+    empty_database_url: str, first: str
+) -> None:
+    """One was set to an hour and one is set to five minutes: before a restart, or while the other is still to come."""
+    families = [a_family(USER, CLIENT, rotated_at=now() - timedelta(minutes=30)) for _ in range(2)]
+
+    async def work(store: PostgresStore) -> None:
+        await _plant(store, *families)
+        longer = await connect(DatabaseSettings(url=empty_database_url, ended_seconds=3_660), RING)
+        try:
+            for one in (longer, store) if first == "longer" else (store, longer):
+                assert await one.epoch() == 1
+        finally:
+            await longer.close()
+        async with store.transaction() as records:
+            await records.families.end(families[0].id, "test")
+        assert await _listed(store) == {str(families[0].id)}
+        async with store.within(transaction=False) as handed:
+            left = "SELECT until > now() + interval '1 hour' FROM ended"
+            assert await handed.connection.fetchval(left)
+            for_a_day = "SELECT listed_until > now() + interval '23 hours' FROM meta"
+            assert await handed.connection.fetchval(for_a_day) is (True if first == "longer" else None)
+            await handed.connection.execute("UPDATE meta SET listed_until = now() - interval '1 second'")  # a day later
+        async with store.transaction() as records:
+            await records.families.end(families[1].id, "test")
+        assert await _listed(store) == {str(families[0].id)}
+
+    within(empty_database_url, work)
