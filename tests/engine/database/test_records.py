@@ -254,16 +254,13 @@ def test_keys_are_published_until_removed_and_one_rotates_at_a_time(empty_databa
             await records.keys.remove("new")
             assert [each.kid for each in await records.keys.published()] == ["old"]
 
-        async def rotate(hold: asyncio.Event) -> bool:
+        async def rotate(all_asked: asyncio.Barrier) -> bool:
             async with store.transaction() as records:
                 locked = await records.keys.lock_rotation()
-                await hold.wait()
+                await all_asked.wait()
                 return locked
 
-        hold = asyncio.Event()
-        tries = [asyncio.create_task(rotate(hold)) for _ in range(4)]
-        await asyncio.sleep(0.3)
-        hold.set()
-        assert sum(await asyncio.gather(*tries)) == 1
+        all_asked = asyncio.Barrier(4)
+        assert sum(await asyncio.gather(*(rotate(all_asked) for _ in range(4)))) == 1
 
     within(empty_database_url, work)

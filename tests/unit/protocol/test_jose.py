@@ -160,9 +160,9 @@ def test_j5_encrypted_tokens_are_not_even_opened() -> None:
     "token", ["." * 10_000_000, "A" * 10_000_000, "A" * 1_000_000 + ".A.A", "é" * 9_000_000, "." * 16_384, "[" * 16_000]
 )
 def test_j6_size_is_refused_cheaply(token: str) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()
     refused(token)
-    assert time.perf_counter() - start < 0.05
+    assert time.thread_time() - start < 0.1
 
 
 def test_j6_the_limit_is_exact_and_only_the_feed_raises_it() -> None:
