@@ -13,6 +13,7 @@ from msgspec import Struct
 from tests.browser.wire import send
 from tests.faults import steps
 from tests.faults.steps import Person as Grantor
+from tests.fixtures import ring
 from tests.fixtures.nodes import Node
 from tests.soak.book import Book, Fault
 from tests.soak.house import OURS, WORKERS, House
@@ -20,7 +21,7 @@ from tests.soak.people import Person
 from tests.soak.plan import Planned
 
 from bartizan.stack import compile as compiled
-from bartizan.stack import effective, operations
+from bartizan.stack import operations
 from bartizan.stack.instance import opened
 
 RECOVERY = 10.0
@@ -117,9 +118,9 @@ class Faults:
     def _ring(self, _: str, hold: float) -> None:
         """As the operator of several nodes does it: known everywhere first, then used; by kill -9, in turn."""
         path = self._house.data / "keys" / "ring"
-        key = effective.add_ring_key(path, ahead=True)
+        key = ring.add(path)
         self._rolling()
-        effective.use_ring_key(path, key)
+        ring.use(path, key)
         self._rolling()
 
     def _rolling(self) -> None:
