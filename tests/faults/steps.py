@@ -17,8 +17,9 @@ from uuid import UUID
 
 import asyncpg
 from msgspec import Struct
-from tests.fixtures.nodes import BACK, ISSUER, SECRET, Answer, House, Node, Site
+from tests.fixtures.nodes import BACK, ISSUER, SECRET, House, Node, Site
 from tests.fixtures.records import AGED, a_family, a_session, a_user, add_family
+from tests.fixtures.wire import Answer
 
 from bartizan.auth.passwords import PasswordPool
 from bartizan.database.settings import DatabaseSettings

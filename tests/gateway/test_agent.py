@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from msgspec import json
 from msgspec.structs import replace
 from structlog.testing import capture_logs
+from tests.fixtures.waiting import until
 from tests.gateway.conftest import TEMPLATE
 from tests.gateway.issuer import FakeIssuer
 from tests.gateway.site import Keys, make_site
@@ -66,51 +66,44 @@ def running() -> Iterator[Running]:
         made.stop()
 
 
-def within(seconds: float, holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.02)
-
-
 def test_it_opens_when_the_feed_is_seen(running: Running) -> None:
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
     assert running.agent.ready
     assert running.agent.seen_age() < 5
     assert running.issuer.hosts == {running.site.host("id")}
 
 
 def test_ended_is_refused_within_two_seconds(running: Running) -> None:
-    within(3, lambda: running.status(gid="to-be-ended") == 200)
+    until(lambda: running.status(gid="to-be-ended") == 200, 3)
     running.issuer.ended.add("to-be-ended")
-    within(2, lambda: running.status(gid="to-be-ended") == 401)
+    until(lambda: running.status(gid="to-be-ended") == 401, 2)
     assert running.status(gid="another") == 200
 
 
 def test_a_key_that_is_swapped_is_gone_within_two_seconds(running: Running) -> None:
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
     old, fresh = running.site.keys, Keys(running.site.settings.id_origin, running.site.settings.app_origin, kid="fresh")
     running.agent._watch.refetched()  # a stranger's unknown kid, a moment ago
     running.issuer.published, running.issuer.signing = [fresh], fresh
-    within(2, lambda: running.status() == 401)
+    until(lambda: running.status() == 401, 2)
     running.site.keys = fresh
     assert running.status() == 200
     assert old is not fresh
 
 
 def test_unseen_closes_and_seen_opens_again(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
     monkeypatch.setattr(guard_keys, "UNSEEN", 1)
     running.issuer.away = True
-    within(4, lambda: running.status() == 503)
+    until(lambda: running.status() == 503, 4)
     assert not running.agent.ready
     assert running.site.ask("GET", "/open/x").status == 200
     running.issuer.away = False
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
     running.issuer.age = 30  # answers, but old ones: counts as not seen
-    within(4, lambda: running.status() == 503)
+    until(lambda: running.status() == 503, 4)
     running.issuer.age = 0
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
 
 
 def written(directory: Path, name: str) -> dict[str, object]:
@@ -148,8 +141,8 @@ def test_files_are_private_and_whole(running: Running) -> None:
 
 
 def test_too_many_ended_are_said_loudly(running: Running) -> None:
-    within(3, lambda: running.status() == 200)
+    until(lambda: running.status() == 200, 3)
     with capture_logs() as lines:
         running.issuer.ended.update(f"gid-{number}" for number in range(2 * MOST_LISTED + 1))
-        within(4, lambda: running.status(gid="gid-7") == 401)
+        until(lambda: running.status(gid="gid-7") == 401, 4)
     assert "ended.too_many" in [line["event"] for line in lines if line["log_level"] == "error"]

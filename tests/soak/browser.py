@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from tests.browser import wire
 from tests.faults.steps import FORM, hidden
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 from tests.soak.book import Away, Book
 from tests.soak.house import House
 

@@ -16,7 +16,8 @@ from tests.browser.wire import send
 from tests.faults import steps
 from tests.faults.cluster.crowd import Member
 from tests.faults.steps import FORM, Person
-from tests.fixtures.nodes import SECRET, Answer, Node
+from tests.fixtures.nodes import SECRET, Node
+from tests.fixtures.wire import Answer
 from tests.histories import run as histories
 from tests.histories.plant import authorization, plant
 from tests.soak.book import Away, Book

@@ -7,13 +7,14 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from tests.fixtures.stack import Stack
+from tests.fixtures.waiting import until
 
 from bartizan.stack import proc
 from bartizan.stack.home import Home, alive, started
@@ -265,13 +266,6 @@ def pids(stack: Stack) -> dict[str, int]:
 def pid_of(stack: Stack, name: str) -> int:
     until(lambda: name in pids(stack), 10, f"there is no {name}")
     return pids(stack)[name]
-
-
-def until(true: Callable[[], bool], seconds: float, otherwise: str) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.02)
 
 
 def test_an_acknowledged_write_survives_the_death_of_the_database(own: Stack) -> None:

@@ -8,12 +8,13 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.browser.wire import send
 from tests.fixtures.stack import Stack
+from tests.fixtures.waiting import until
 
 pytestmark = pytest.mark.stack
 
@@ -77,14 +78,7 @@ class Callers:
     def ask(self, more: int) -> None:
         """Until so many more answers have come."""
         enough = len(self.seen) + more
-        until(lambda: len(self.seen) >= enough, f"no {more} answers")
-
-
-def until(true: Callable[[], bool], otherwise: str, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, otherwise
-        time.sleep(0.02)
+        until(lambda: len(self.seen) >= enough, otherwise=f"no {more} answers")
 
 
 def back(stack: Stack, name: str, pid: object, seconds: float) -> float:
@@ -110,7 +104,7 @@ def test_one_of_two_workers_is_killed_and_the_other_goes_on(two: Stack, victim: 
         os.kill(pid, signal.SIGKILL)
         took = back(two, victim, pid, 10.0)
         again = served(two, victim)
-        until(lambda: served(two, victim) > again, "it serves again")
+        until(lambda: served(two, victim) > again, otherwise="it does not serve again")
         callers.ask(100)
         after = callers.seen[before:]
     failed = [status for status in after if status != 200]

@@ -13,7 +13,7 @@ from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
-from tests.engine.worker.waiting import until
+from tests.fixtures.waiting import comes_true
 
 from bartizan.database.settings import DatabaseSettings
 from bartizan.database.store import PostgresRecords, PostgresStore, connect
@@ -67,9 +67,9 @@ def test_a_committed_job_becomes_one_mail_even_when_the_mail_server_comes_late(e
         job = Job(id=uuid4(), kind="mail.test", detail={"to": "alice@example.com"})
         await _enqueue(store, job)
         await _enqueue_and_roll_back(store)
-        await until(tried)
+        await comes_true(tried)
         async with listening(inbox, box):
-            await until(arrived)
+            await comes_true(arrived)
         stop.set()
         await work
         (mail,) = box.all()

@@ -15,8 +15,8 @@ import asyncpg
 import msgspec
 import pytest
 from pgqueuer.queries import Queries
-from tests.engine.worker.waiting import until
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import comes_true
 
 from bartizan.model.job import Job, JobRow
 from bartizan.monitoring.meter import PrometheusMeter
@@ -82,7 +82,7 @@ def test_a_job_is_retried_under_one_id_until_it_is_done(empty_database_url: str)
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="mail", run=flaky)):
             job_id = await enqueue(empty_database_url, "mail", to="alice")
-            await until(lambda: len(seen) == 3)
+            await comes_true(lambda: len(seen) == 3)
             assert {job.id for job in seen} == {job_id}
             assert [job.attempt for job in seen] == [1, 2, 3]
             assert seen[0].detail == {"to": "alice"}
@@ -114,13 +114,13 @@ def test_a_worker_without_work_holds_one_connection_and_hears_of_work_at_once(em
         slow = msgspec.structs.replace(QUICK, tick_seconds=2.0)
         async with working(empty_database_url, JobRow(kind="note", run=note), settings=slow):
             for number in (1, 2):
-                await until(idle)
+                await comes_true(idle)
                 await asyncio.sleep(0.3)  # it has looked, and waits
                 began = time.monotonic()
                 await enqueue(empty_database_url, "note")
-                await until(lambda number=number: len(done) == number)
+                await comes_true(lambda number=number: len(done) == number)
                 assert done[-1] - began < 1
-            await until(idle)
+            await comes_true(idle)
 
     asyncio.run(work())
 
@@ -139,7 +139,7 @@ def test_a_job_that_never_succeeds_is_parked_and_seen(empty_database_url: str) -
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="mail", run=broken, attempts=3)):
             await enqueue(empty_database_url, "mail")
-            await until(parked)
+            await comes_true(parked)
 
     asyncio.run(walk())
     assert runs == 3
@@ -174,7 +174,7 @@ def test_a_job_over_its_time_is_cut_and_tried_again(empty_database_url: str) -> 
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="thumb", run=slow, seconds=1)):
             await enqueue(empty_database_url, "thumb")
-            await until(lambda: attempts == [1, 2])
+            await comes_true(lambda: attempts == [1, 2])
 
     asyncio.run(walk())
 
@@ -192,12 +192,12 @@ def test_a_stop_takes_under_two_seconds_and_loses_no_job(empty_database_url: str
         row = JobRow(kind="mail", run=long)
         async with working(empty_database_url, row):
             await enqueue(empty_database_url, "mail")
-            await until(lambda: begun == [1])
+            await comes_true(lambda: begun == [1])
             stopped = time.monotonic()
         assert time.monotonic() - stopped < 2
         assert [row[:2] for row in await statuses(empty_database_url)] == [("mail", "queued")]
         async with working(empty_database_url, row):
-            await until(lambda: finished == [2])
+            await comes_true(lambda: finished == [2])
 
     asyncio.run(walk())
 
@@ -215,7 +215,7 @@ def test_many_workers_run_a_recurring_row_once_a_period(empty_database_url: str)
             working(empty_database_url, row),
             working(empty_database_url, row),
         ):
-            await until(lambda: len(runs) >= 3)
+            await comes_true(lambda: len(runs) >= 3)
 
     asyncio.run(walk())
     gaps = [later - earlier for earlier, later in pairwise(runs)]
@@ -232,7 +232,7 @@ def test_a_recurring_row_that_fails_comes_again_long_before_its_period(empty_dat
 
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="purge", run=tick, every=86400)):
-            await until(lambda: len(runs) == 2)
+            await comes_true(lambda: len(runs) == 2)
 
     asyncio.run(walk())
 
@@ -245,9 +245,9 @@ def test_a_changed_period_takes_hold(empty_database_url: str) -> None:
 
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="purge", run=tick, every=86400)):
-            await until(lambda: len(runs) == 1)
+            await comes_true(lambda: len(runs) == 1)
         async with working(empty_database_url, JobRow(kind="purge", run=tick, every=1)):
-            await until(lambda: len(runs) == 3)
+            await comes_true(lambda: len(runs) == 3)
 
     asyncio.run(walk())
 
@@ -261,11 +261,11 @@ def test_work_goes_on_after_postgresql_was_killed(postgres: PostgresServer, empt
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="mail", run=note)):
             await enqueue(empty_database_url, "mail", n="before")
-            await until(partial(nothing_left, empty_database_url))
+            await comes_true(partial(nothing_left, empty_database_url))
             await asyncio.to_thread(postgres.kill)
             await asyncio.to_thread(postgres.start)
             await enqueue(empty_database_url, "mail", n="after")
-            await until(lambda: done == ["before", "after"], 8)
+            await comes_true(lambda: done == ["before", "after"], 8)
 
     asyncio.run(walk())
 
@@ -289,9 +289,9 @@ def test_a_job_under_way_when_the_connection_goes_is_done_by_somebody(empty_data
     async def walk() -> None:
         async with working(empty_database_url, JobRow(kind="mail", run=slow)):
             job_id = await enqueue(empty_database_url, "mail")
-            await until(lambda: len(seen) == 1)
+            await comes_true(lambda: len(seen) == 1)
             await cut_connections()
-            await until(lambda: seen == [job_id, job_id], 15)
+            await comes_true(lambda: seen == [job_id, job_id], 15)
 
     asyncio.run(walk())
 
@@ -308,7 +308,7 @@ def test_without_its_tables_the_worker_waits_for_migrate(postgres: PostgresServe
         task = asyncio.create_task(
             run(QUICK, (JobRow(kind="x", run=never),), url, PrometheusMeter(), stop=stop, ready=heard.append)
         )
-        await until(lambda: len(heard) >= 2)
+        await comes_true(lambda: len(heard) >= 2)
         stop.set()
         await asyncio.wait_for(task, 2)
         assert not any(heard)

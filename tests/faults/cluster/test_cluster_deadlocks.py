@@ -14,7 +14,8 @@ import asyncpg
 import pytest
 from tests.faults import steps
 from tests.faults.forms import rows
-from tests.fixtures.nodes import Answer, Node, Site
+from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Answer
 from tests.histories import run
 from tests.histories.plant import authorization
 

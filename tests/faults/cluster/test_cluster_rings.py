@@ -17,7 +17,8 @@ from tests.faults import steps
 from tests.faults.forms import rows
 from tests.faults.steps import NAMES, Person
 from tests.fixtures import ring
-from tests.fixtures.nodes import Answer, Node, Site
+from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Answer
 
 from bartizan.auth import keys as signing
 from bartizan.database.store import PostgresStore

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from tests.faults import steps
 from tests.faults.crash.wire import Sent
 from tests.faults.steps import NAMES, Person
-from tests.fixtures.nodes import APP, Answer, Node
+from tests.fixtures.nodes import APP, Node
+from tests.fixtures.wire import Answer
 
 _DOCUMENT = {"accept": "text/html", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 _SCRIPT = {"accept": "application/json", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty"}

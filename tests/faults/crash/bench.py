@@ -17,7 +17,8 @@ from msgspec import Struct
 from tests.faults import steps
 from tests.faults.crash.wire import Sent, cut_answer
 from tests.faults.steps import Person
-from tests.fixtures.nodes import HOOK, Answer, Node, Site
+from tests.fixtures.nodes import HOOK, Node, Site
+from tests.fixtures.wire import Answer
 
 Mutant = tuple[dict[str, str], ...]
 

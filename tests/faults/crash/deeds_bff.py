@@ -7,7 +7,7 @@ from tests.faults.crash.bench import Bench, Deed, Prepare
 from tests.faults.crash.deeds_oauth import FAMILIES, LIVING
 from tests.faults.crash.wire import Sent
 from tests.faults.steps import NAMES
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 
 GENERATION = "SELECT generation FROM families WHERE session_id = $1 ORDER BY created_at DESC LIMIT 1"
 

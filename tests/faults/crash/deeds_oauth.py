@@ -9,7 +9,8 @@ from tests.faults import steps
 from tests.faults.crash.bench import Bench, Deed, Prepare
 from tests.faults.crash.wire import sent_by
 from tests.faults.steps import FORM, VERIFIER, Person
-from tests.fixtures.nodes import BACK, Answer
+from tests.fixtures.nodes import BACK
+from tests.fixtures.wire import Answer
 
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth.pkce import challenge

@@ -10,8 +10,8 @@ from tests.faults.crash.bench import Bench, Deed, Prepare
 from tests.faults.crash.deeds_oauth import ENDED
 from tests.faults.crash.wire import submitted
 from tests.faults.steps import PASSWORD, Browser, Person
-from tests.fixtures.nodes import Answer
 from tests.fixtures.records import a_client, a_consent, a_session
+from tests.fixtures.wire import Answer
 
 from bartizan.auth import links
 from bartizan.database.store import PostgresStore

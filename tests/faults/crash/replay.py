@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 
 from tests.faults.crash.chains import ask_raw
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 
 
 class Way(Enum):

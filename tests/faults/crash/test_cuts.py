@@ -21,7 +21,7 @@ from tests.faults.crash.wire import Sent, cut_answer, cut_request, sent_by
 from tests.faults.forms import LONG
 from tests.faults.kernel import descriptors, resident
 from tests.faults.steps import Person
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 
 pytestmark = pytest.mark.faults
 

@@ -22,7 +22,7 @@ from tests.faults.crash.wire import sent_by
 from tests.faults.forms import LONG
 from tests.faults.steps import PASSWORD
 from tests.faults.test_failpoints import marks
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 
 pytestmark = pytest.mark.faults
 

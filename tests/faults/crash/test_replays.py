@@ -15,7 +15,7 @@ from tests.faults.crash.deeds_oauth import FAMILIES
 from tests.faults.crash.replay import Way, replaying
 from tests.faults.crash.test_kills import DEEDS
 from tests.faults.crash.wire import Sent, sent_by
-from tests.fixtures.nodes import Answer
+from tests.fixtures.wire import Answer
 
 pytestmark = pytest.mark.faults
 

@@ -9,7 +9,8 @@ from typing import cast
 
 from msgspec import Struct
 from tests.faults.steps import Browser
-from tests.fixtures.nodes import APP, ISSUER, Answer, Node
+from tests.fixtures.nodes import APP, ISSUER, Node
+from tests.fixtures.wire import Answer
 
 HOSTS = {"auth": ISSUER, "frontend": APP, "files": APP}
 

@@ -18,8 +18,9 @@ from uuid import uuid4
 import msgspec
 import pytest
 from tests.faults import steps
-from tests.fixtures.nodes import HOOK, Answer, Node, Site
+from tests.fixtures.nodes import HOOK, Node, Site
 from tests.fixtures.stack import free_port
+from tests.fixtures.wire import Answer
 
 from bartizan.model.job import Job
 

@@ -13,7 +13,8 @@ import pytest
 from tests.faults import forms, steps
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
-from tests.fixtures.nodes import Answer, Node, Site, new_site
+from tests.fixtures.nodes import Node, Site, new_site
+from tests.fixtures.wire import Answer
 
 pytestmark = [pytest.mark.faults, forms.long_only]
 

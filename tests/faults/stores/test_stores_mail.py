@@ -19,8 +19,9 @@ from tests.faults.forms import LONG, long_only
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
 from tests.faults.stores.sink import Sink
-from tests.fixtures.nodes import Answer, Node, Site
+from tests.fixtures.nodes import Node, Site
 from tests.fixtures.stack import free_port
+from tests.fixtures.wire import Answer
 
 from bartizan.worker.backoff import JITTER
 from bartizan.worker.settings import WorkerSettings

@@ -21,7 +21,8 @@ from tests.faults.crash import uploads
 from tests.faults.steps import Person
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
-from tests.fixtures.nodes import APP, HOOK, Answer, Node, Site
+from tests.fixtures.nodes import APP, HOOK, Node, Site
+from tests.fixtures.wire import Answer
 
 from bartizan.database.store import PostgresStore
 from bartizan.files.jobs import remove_orphans

@@ -18,7 +18,8 @@ import pytest
 from tests.faults import steps
 from tests.faults.stores import held
 from tests.faults.stores.held import Mutant
-from tests.fixtures.nodes import Answer, Node, Site
+from tests.fixtures.nodes import Node, Site
+from tests.fixtures.wire import Answer
 from valkey import Valkey
 
 from bartizan.auth.attempts import PASSWORD_BY_IDENTIFIER

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
+from tests.fixtures.waiting import comes_true
 
 from bartizan.guard import fastapi, streams
 from bartizan.guard.asgi import Guard
@@ -175,12 +176,6 @@ class Answer:
         return b"".join(message.get("body", b"") for message in self.messages[1:]).decode()
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
-        while not holds():  # noqa: ASYNC110 - the app under test sets no event of ours
-            await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -267,7 +262,7 @@ def test_a_stream_ends_with_its_session(bench: Bench, monkeypatch: pytest.Monkey
     async def walk() -> Answer:
         headers = bench.issuer.bearer("alice", gid="g1")
         task = asyncio.create_task(bench.exchange("GET", "/stream", headers))
-        await until(lambda: bench.ran == ["streaming"])
+        await comes_true(lambda: bench.ran == ["streaming"])
         assert not task.done()
         bench.issuer.end("g1")
         return await asyncio.wait_for(task, 1)
@@ -292,7 +287,7 @@ async def connect(bench: Bench, headers: dict[str, str], **more: Any) -> tuple[a
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     } | more
     task: asyncio.Task[Any] = asyncio.create_task(bench.app(scope, incoming.get, answer.send))
-    await until(lambda: bool(answer.messages))
+    await comes_true(lambda: bool(answer.messages))
     return task, answer
 
 
