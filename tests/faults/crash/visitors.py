@@ -14,8 +14,8 @@ from tests.browser import wire
 from tests.browser.wire import Answer
 from tests.faults import steps
 from tests.faults.steps import FORM, hidden
-from tests.fixtures import wire
 from tests.fixtures.stack import Stack
+from tests.fixtures.wire import Answer as Said
 
 from bartizan.protocol.web import cookies
 
@@ -79,7 +79,7 @@ class Visitor:
         page = self.navigate(url)
         if page.status != 200:
             return page
-        given = {name: unescape(value) for name, value in hidden(wire.Answer(200, body=page.body)).items()}
+        given = {name: unescape(value) for name, value in hidden(Said(200, body=page.body)).items()}
         form = urlencode(given | {"identifier": self._email, "password": self._password}).encode()
         headers = {**FORM, "accept": "text/html", "origin": self.id, "sec-fetch-site": "same-origin"}
         return self.ask("POST", f"{self.id}/signin", headers=headers, body=form)
