@@ -6,15 +6,15 @@ of flows §6 is tested on the real database.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from tests.unit.auth.fake_ports import FakeClock
 
 from bartizan.model.clients import Client, Consent
 from bartizan.model.codes import Code, Interaction, Pushed
@@ -22,34 +22,9 @@ from bartizan.model.ended import EndedPage
 from bartizan.model.event import Event
 from bartizan.model.families import Family, NewFamily, Outcome, Rotation
 from bartizan.model.keys import StoredKey
-from bartizan.model.limit import Limit, Taken
 from bartizan.model.lookups import Standing
 from bartizan.model.sessions import Session
 from bartizan.model.users import User, identifier_key
-
-START = datetime(2030, 1, 1, tzinfo=UTC)
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-class FakeChance:
-    """Never the same twice, always the same from run to run."""
-
-    def __init__(self) -> None:
-        self._drawn = 0
-
-    def __call__(self, size: int) -> bytes:
-        self._drawn += 1
-        return hashlib.shake_256(str(self._drawn).encode()).digest(size)
 
 
 class Tables:
@@ -400,38 +375,3 @@ class FakeStore:
 
     async def epoch(self) -> int:
         return self.current_epoch
-
-
-class FakeLimits:
-    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
-        return Taken(True, 0)
-
-    async def clear(self, what: str, who: str) -> None:
-        return None
-
-
-class FakeMeter:
-    def count(self, name: str, /, amount: float = 1, **labels: str) -> None:
-        return None
-
-    def observe(self, name: str, seconds: float, /, **labels: str) -> None:
-        return None
-
-    def set(self, name: str, value: float, /, **labels: str) -> None:
-        return None
-
-
-class FakeHealth:
-    async def overview(self) -> None:
-        return None
-
-
-class FakePasswords:
-    def full(self, who: str = "") -> int:
-        return 0
-
-    async def hash(self, password: str) -> str:
-        return f"hash of {password}"
-
-    async def verify(self, password_hash: str | None, password: str, *, who: str = "") -> bool:
-        return password_hash == f"hash of {password}"

@@ -10,17 +10,8 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 from uuid import UUID
 
 from starlette.requests import Request
-from tests.unit.auth.fakes import (
-    START,
-    FakeChance,
-    FakeClock,
-    FakeHealth,
-    FakeLimits,
-    FakeMeter,
-    FakePasswords,
-    FakeStore,
-    Tables,
-)
+from tests.unit.auth.fake_ports import START, FakeChance, FakeClock, FakeHealth, FakeLimits, FakeMeter, FakePasswords
+from tests.unit.auth.fakes import FakeStore, Tables
 from tests.unit.web.calling import Answer, calling
 
 from bartizan.auth import app, sso

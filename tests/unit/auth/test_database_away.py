@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, cast
 
-from tests.unit.auth.fakes import FakeChance, FakeClock, FakeStore
+from tests.unit.auth.fake_ports import FakeChance, FakeClock
+from tests.unit.auth.fakes import FakeStore
 from tests.unit.auth.house import RING, SETTINGS
 
 from bartizan.auth.endpoints.ended import Watch

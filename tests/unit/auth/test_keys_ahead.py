@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from tests.unit.auth.fakes import FakeChance, FakeClock, FakeStore
+from tests.unit.auth.fake_ports import FakeChance, FakeClock
+from tests.unit.auth.fakes import FakeStore
 from tests.unit.auth.house import RING, SETTINGS
 
 from bartizan.auth import keys as auth_keys

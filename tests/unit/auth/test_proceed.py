@@ -11,7 +11,8 @@ from uuid import UUID
 import msgspec
 import pytest
 from starlette.responses import Response
-from tests.unit.auth.fakes import START, FakeRedemptions
+from tests.unit.auth.fake_ports import START
+from tests.unit.auth.fakes import FakeRedemptions
 from tests.unit.auth.house import APP, BFF, ISSUER, PHONE, PRINT_BACK, PRINT_SHOP, SETTINGS, USER, House, asked, back
 
 from bartizan.auth import proceed, signout, sso

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from tests.unit.auth.fakes import START, FakeChance
+from tests.unit.auth.fake_ports import START, FakeChance
 from tests.unit.auth.house import ISSUER, PRINT_SHOP, RING, SETTINGS, House
 from tests.unit.web.calling import Answer, calling
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 from msgspec.structs import replace
 from tests.unit.auth import house as auth_house
-from tests.unit.auth.fakes import FakeChance, FakeLimits
+from tests.unit.auth.fake_ports import FakeChance, FakeLimits
 from tests.unit.auth.house import APP, BFF, ISSUER, RING
 from tests.unit.web.calling import Answer, calling
 

@@ -12,9 +12,9 @@ from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 import msgspec
+from tests.unit.auth.fake_ports import FakeClock
 from tests.unit.auth.fakes import (
     FakeClients,
-    FakeClock,
     FakeConsents,
     FakeEvents,
     FakeLookups,

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
-from tests.unit.auth.fakes import FakeClock, FakeStore
+from tests.unit.auth.fake_ports import FakeClock
+from tests.unit.auth.fakes import FakeStore
 from tests.unit.auth.house import RING, SETTINGS
 
 from bartizan.stack import compile as compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tests.unit.auth.fakes import FakeChance
+from tests.unit.auth.fake_ports import FakeChance
 from tests.unit.auth.house import RING
 
 from bartizan.auth import keys
