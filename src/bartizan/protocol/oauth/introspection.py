@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bartizan.protocol.oauth import scopes
+from bartizan.protocol.oauth import access, scopes
 from bartizan.protocol.oauth.access import AccessToken
 from bartizan.protocol.oauth.registered import Registered
 
 INACTIVE: dict[str, object] = {"active": False}
+# Of a token's claims: what ends it and its CSRF value are not for others.
+_TOLD = ("iss", "sub", "aud", "client_id", "scope", "iat", "exp", "jti", "auth_time")
 
 
 def may_ask(client: Registered, token: AccessToken) -> bool:
@@ -15,21 +17,9 @@ def may_ask(client: Registered, token: AccessToken) -> bool:
 
 
 def of_access_token(token: AccessToken) -> dict[str, object]:
-    answer: dict[str, object] = {
-        "active": True,
-        "token_type": "Bearer",
-        "iss": token.issuer,
-        "sub": token.subject,
-        "aud": token.audience,
-        "client_id": token.client_id,
-        "scope": scopes.render(token.scopes),
-        "iat": token.issued_at,
-        "exp": token.expires_at,
-        "jti": token.jti,
-    }
-    if token.auth_time is not None:
-        answer["auth_time"] = token.auth_time
-    return answer
+    held = access.claims(token)
+    told = {name: held[name] for name in _TOLD if name in held}
+    return {"active": True, "token_type": "Bearer"} | told
 
 
 def of_refresh_token(
