@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from functools import partial
-from types import TracebackType
-from typing import Any
 
 import asyncpg
 from asyncpg.exceptions import UndefinedTableError
@@ -16,7 +14,7 @@ from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
 from bartizan.database.clock import DatabaseClock
 from bartizan.database.codes import PostgresCodes
-from bartizan.database.connection import Chance, kept_silent, told_when_away
+from bartizan.database.connection import Chance, Connection
 from bartizan.database.consents import PostgresConsents
 from bartizan.database.daykeys import DayKeys
 from bartizan.database.ended import PostgresEnded
@@ -35,6 +33,7 @@ from bartizan.database.redemptions import PostgresRedemptions
 from bartizan.database.rotations import PostgresRotations
 from bartizan.database.sessions import PostgresSessions
 from bartizan.database.settings import DatabaseSettings
+from bartizan.database.use import Use
 from bartizan.database.users import PostgresUsers
 from bartizan.database.within import Within
 from bartizan.model.job import Backlog
@@ -111,67 +110,14 @@ class PostgresRecords:
         return PostgresAttempts(self._within)
 
 
-class Use:
-    """What `within` gives: a connection lent, told of the time, and given back whatever happens.
-
-    A class, as generators for context managers cost a refresh more than its own socket does (decision 0014).
-    """
-
-    __slots__ = ("_connection", "_in_transaction", "_store", "_transaction")
-
-    def __init__(self, store: PostgresStore, in_transaction: bool) -> None:
-        self._store = store
-        self._in_transaction = in_transaction
-        self._transaction: AbstractAsyncContextManager[Any] | None = None
-
-    async def __aenter__(self) -> Within:
-        store = self._store
-        try:
-            connection = self._connection = await store.pool.acquire()
-        except Exception as error:
-            told = told_when_away(error)
-            if told is None:
-                raise
-            raise told from error
-        try:
-            await store.clock.learn(connection)
-            if self._in_transaction:
-                self._transaction = connection.transaction()
-                await self._transaction.__aenter__()
-        except BaseException as error:
-            self._give_back(error, cut=True)
-            raise
-        return Within(connection, store.settings, store.days, store.chance, store.clock)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._transaction is not None:
-            if kept_silent(error):
-                self._connection.terminate()  # nobody waits for the rollback of a connection that is cut
-            try:
-                await self._transaction.__aexit__(kind, error, trace)
-            except BaseException as failed:
-                self._give_back(failed, cut=True)
-                raise
-        self._give_back(error, cut=error is not None and not isinstance(error, Exception))
-
-    def _give_back(self, error: BaseException | None, *, cut: bool) -> None:
-        """Raises what a loss of the database is told as."""
-        told = None if error is None else told_when_away(error, self._connection)
-        self._store.pool.release(self._connection, cut=cut)
-        if told is not None:
-            raise told from error
-
-
 class PostgresStore:
     """Made by `connect`. One a process, used within one event loop."""
 
     def __init__(self, pool: Pool, settings: DatabaseSettings, ring: KeyRing, chance: Chance) -> None:
-        self.pool = pool
+        self._pool = pool
         self.settings = settings
-        self.chance = chance
-        self.days = DayKeys(ring, chance)
+        self._chance = chance
+        self._days = DayKeys(ring, chance)
         self._epoch: int | None = None
         self.clock = DatabaseClock()
         self._rotations = PostgresRotations(self.within)
@@ -180,7 +126,10 @@ class PostgresStore:
 
     def within(self, *, transaction: bool) -> Use:
         """One connection of the pool, in a transaction or not; every loss of the server is `Unavailable`."""
-        return Use(self, transaction)
+        return Use(self._pool, self.clock, self._handed, transaction)
+
+    def _handed(self, connection: Connection) -> Within:
+        return Within(connection, self.settings, self._days, self._chance, self.clock)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[PostgresRecords]:
@@ -221,20 +170,20 @@ class PostgresStore:
     async def ready(self) -> bool:
         """It answers, and the schema is there. An old connection that is lost says nothing of that: a new one does."""
         for _ in range(2):
-            losses = self.pool.losses
+            losses = self._pool.losses
             try:
                 async with self.within(transaction=False) as handed:
                     return await handed.connection.fetchval("SELECT true FROM meta") is True
             except UndefinedTableError:
                 return False
             except Unavailable:
-                if losses == self.pool.losses:
+                if losses == self._pool.losses:
                     return False
         return False
 
     async def close(self) -> None:
         await self._lookups.close()
-        await self.pool.close()
+        await self._pool.close()
 
 
 async def connect(settings: DatabaseSettings, ring: KeyRing, *, chance: Chance = os.urandom) -> PostgresStore:

@@ -103,7 +103,7 @@ def test_a_defect_stays_a_defect_and_the_connection_good(database_url: str, trou
             await mistake()
         async with store.reading() as records:
             assert await records.users.by_id(user.id) is None
-        assert store.pool.losses == 0
+        assert store._pool.losses == 0
 
     within(database_url, work, pool_size=1)
 
