@@ -18,7 +18,7 @@ pytestmark = pytest.mark.faults
 
 KILLS = ("gateway", "frontend") * (10 if LONG else 2)
 _BETWEEN = 0.6  # seconds in which all work again
-_PAUSE = 0.6 if LONG else 0.1  # of who reads and writes: the demo takes 120 photos a minute from one person, and no more
+_PAUSE = 0.6 if LONG else 0.1  # of who reads and writes: the demo takes 120 photos a minute from one person
 
 
 @pytest.fixture(scope="module")
