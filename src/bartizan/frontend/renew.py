@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from bartizan.frontend import browser, returning
 from bartizan.frontend.bff import Bff, Brought
 from bartizan.frontend.notices import Notice, back_to, notice
-from bartizan.frontend.rotation import rotate, signed_out
+from bartizan.frontend.rotation import rotate, signed_out, stands
 from bartizan.model.clients import Mode
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.secrets import to_base64url
@@ -91,14 +91,17 @@ class Renew:
         rounds = hop.been(where)
         # Renewed a moment ago, and with its key that token went too: the next is of another key, so this is no loop.
         gone = rounds < _ROUNDS and (hop.renewed or rounds > 0) and await self._bff.key_gone(brought)
-        if valid and not gone and rounds < (_ROUNDS if hop.renewed else 1):
-            return self._back(request, return_to, hop.next(where, renewed=False), _HOP_SECONDS)
-        if hop.renewed and not gone:
-            return self._loop(request)
-        # Not valid, or sent back with a valid one and here again: then it was ended, and only the auth server knows.
+        if not gone and (valid or hop.renewed) and await stands(self._bff, request, brought.held):
+            if valid and rounds < (_ROUNDS if hop.renewed else 1):
+                return self._back(request, return_to, hop.next(where, renewed=False), _HOP_SECONDS)
+            if hop.renewed:
+                return self._loop(request)
+        # Not valid, ended, or sent back with a valid one and here again: what comes of it only the auth server knows.
         rotated = await rotate(self._bff, request, brought.held) if brought.held else None
         if rotated is None:
             return self._signed_out(request, return_to, brought)
+        if rounds >= _ROUNDS:
+            return self._loop(request)
         # Where tokens live for seconds, the next renewal comes before ten have passed, and is no loop.
         seconds = max(1, min(_HOP_SECONDS, rotated.tokens.expires_in // 2))
         return with_cookies(self._back(request, return_to, hop.next(where, renewed=True), seconds), rotated.cookies)

@@ -1,4 +1,4 @@
-"""Flows §6 from the browser's side: one rotation, and the three things that can come of it."""
+"""Flows §6 from the browser's side: one rotation, the three things that can come of it, and asking without one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from bartizan.frontend.auth_client import Declined, Tokens
 from bartizan.frontend.bff import Bff, Brought, on_behalf_of
 from bartizan.frontend.seals import Held
+from bartizan.protocol.refusal import Unavailable
 from bartizan.web.pages import with_cookies
 
 # RFC 9110 §11.6.1: a 401 names a scheme. Browsers show no dialog for this one.
@@ -33,6 +34,19 @@ async def rotate(bff: Bff, request: Request, held: Held) -> Rotated | None:
     # failpoint: bff.rotated
     bff.ports.meter.count("bff_refreshes", outcome="done")
     return Rotated(tokens, bff.granted(held, tokens))
+
+
+async def stands(bff: Bff, request: Request, held: Held | None) -> bool:
+    """Whether the session that a cookie holds lives, without rotating it. An outage signs nobody out.
+
+    False is no verdict: a token that tabs of one burst have left behind is superseded, and `rotate` honours it.
+    """
+    if held is None:
+        return False
+    try:
+        return await bff.auth.alive(held.refresh_token, on_behalf_of(request))
+    except Unavailable:
+        return True
 
 
 def signed_out(bff: Bff, brought: Brought) -> Response:

@@ -6,8 +6,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from bartizan.frontend.bff import Bff, on_behalf_of
-from bartizan.frontend.rotation import rotate, signed_out
+from bartizan.frontend.bff import Bff
+from bartizan.frontend.rotation import rotate, signed_out, stands
 from bartizan.frontend.seals import Held
 from bartizan.model.clients import Mode
 from bartizan.protocol.refusal import Refused, Unavailable
@@ -27,7 +27,9 @@ class Session:
     async def __call__(self, request: Request) -> Response:
         brought = self._bff.brought(request)
         held = brought.held
-        if held is None or not await self._stands(request, held):
+        # Asked of the auth server, so that a sign-out elsewhere is seen here (F§11). Cookies are left alone: this
+        # request may have passed a rotation that is just bringing newer ones.
+        if held is None or not await stands(self._bff, request, held):
             return JSONResponse({"signed_in": False, "mode": self._bff.settings.mode.value}, headers=_NO_STORE)
         person = held.person
         answer = {
@@ -38,16 +40,6 @@ class Session:
             "expires_in": await self._seconds_left(request),
         }
         return JSONResponse(answer, headers=_NO_STORE)
-
-    async def _stands(self, request: Request, held: Held) -> bool:
-        """Asked of the auth server, so that a sign-out elsewhere is seen here (F§11). An outage signs nobody out.
-
-        Cookies are left alone: this request may have passed a rotation that is just bringing newer ones.
-        """
-        try:
-            return await self._bff.auth.alive(held.refresh_token, on_behalf_of(request))
-        except Unavailable:
-            return True
 
     async def _seconds_left(self, request: Request) -> int:
         try:

@@ -93,7 +93,7 @@ def test_iii_renewed_a_moment_ago_and_still_nothing_is_a_page() -> None:
         assert "clock" in answer.text
         assert answer.header("location") is None
         assert answer.header("refresh") is None
-        assert browser.wire.asked == []
+        assert browser.wire.paths() == ["/introspect"], "whether signing in would help; asking rotates nothing"
         assert browser.call("POST", "/bff/renew?return_to=/a", BEAT).status == 401
 
 
@@ -162,14 +162,111 @@ def test_old_browsers_pass_by_their_origin() -> None:
 
 
 def test_what_the_gateway_refuses_and_we_find_valid_is_asked_of_the_auth_server() -> None:
-    """An access token that was ended looks valid here. It goes round once, and then the truth is told."""
+    """An access token that was ended looks valid here. Only the auth server knows, and it is asked before a round."""
     with Browser() as browser:
         browser.sign_in()
         browser.auth.end_session()
-        assert browser.call("GET", "/bff/renew?return_to=/a", CLICKED).header("location") == "/a"
-        again = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
-        assert again.header("location") == "/bff/login?return_to=/a"
+        answer = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        assert (answer.status, answer.header("location")) == (303, "/bff/login?return_to=/a")
         assert browser.cookies == {}
+
+
+def _renewed_a_moment_ago(browser: Browser) -> None:
+    browser.sign_in()
+    del browser.cookies[AT]
+    assert browser.call("GET", "/bff/renew?return_to=/before", CLICKED).header("location") == "/before"
+    assert browser.cookies[HOP].startswith("r")
+
+
+@pytest.mark.parametrize("kept", [{AT, RT}, {RT}, {AT}, set()], ids=["all", "no-access", "no-refresh", "hop-alone"])
+def test_ended_a_moment_after_a_renewal_is_a_sign_in_and_no_loop(kept: set[str]) -> None:
+    """An administrator, a thief noticed, a sign-out elsewhere whose answer crossed ours: signing in helps."""
+    with Browser() as browser:
+        _renewed_a_moment_ago(browser)
+        browser.auth.end_session()
+        for name in {AT, RT} - kept:
+            del browser.cookies[name]
+        answer = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        assert (answer.status, answer.header("location")) == (303, "/bff/login?return_to=/a")
+        assert browser.cookies == {}
+
+
+def test_ended_a_moment_after_a_renewal_is_signed_out_for_a_script() -> None:
+    with Browser() as browser:
+        _renewed_a_moment_ago(browser)
+        browser.auth.end_session()
+        answer = browser.call("POST", "/bff/renew?return_to=/api/x", BEAT)
+        assert (answer.status, answer.json["error"]) == (401, "signed_out")
+        assert browser.cookies == {}
+
+
+def test_an_app_of_many_requests_is_told_at_once_that_its_session_has_ended() -> None:
+    """Each address counts its own rounds, and the cookie holds one: side by side they would go round for ever."""
+    with Browser() as browser:
+        browser.sign_in()
+        browser.auth.end_session()
+        before = dict(browser.cookies)
+        for number in range(6):
+            browser.cookies = dict(before)  # sent together: none has seen another's answer
+            assert browser.call("GET", f"/bff/renew?return_to=/api/{number}", SCRIPT).status == 401
+
+
+async def _superseded(*_: object) -> bool:
+    return False
+
+
+def test_a_token_that_a_burst_of_tabs_left_behind_signs_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Introspection calls it superseded, and no sign-in follows from that: the token endpoint still honours it."""
+    with Browser() as browser:
+        _renewed_a_moment_ago(browser)
+        old = browser.cookies[RT]
+        with monkeypatch.context() as patched:
+            patched.setattr(auth_client.AuthServer, "alive", _superseded)
+            answer = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        assert (answer.status, answer.header("location")) == (303, "/a")
+        assert browser.cookies[RT] != old
+        assert browser.session()["signed_in"] is True
+
+
+def test_an_outage_of_the_auth_server_ends_no_valid_session() -> None:
+    with Browser() as browser:
+        browser.sign_in()
+        before = dict(browser.cookies)
+        browser.wire.cut = True
+        answer = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        assert (answer.status, answer.header("location")) == (303, "/a")
+        assert {name: browser.cookies[name] for name in before} == before
+
+
+def _until_the_page(browser: Browser, *, keeps_access: bool) -> int:
+    """How often it is sent back before it is told."""
+    for sent_back in range(10):
+        if not keeps_access:
+            browser.cookies.pop(AT, None)
+        answer = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        if answer.status == 400:
+            return sent_back
+        assert (answer.status, answer.header("location")) == (303, "/a")
+    raise AssertionError("a loop")
+
+
+@pytest.mark.parametrize(("keeps_access", "most"), [(True, 8), (False, 1)])
+def test_every_real_loop_ends_in_the_page_and_is_no_storm_of_rotations(keeps_access: bool, most: int) -> None:
+    """The app answers 401 whatever comes, or the browser keeps no access cookie: signing in would not help."""
+    with Browser() as browser:
+        browser.sign_in()
+        browser.wire.asked.clear()
+        assert _until_the_page(browser, keeps_access=keeps_access) == most
+        assert browser.wire.paths().count("/token") == 1
+        assert browser.session()["signed_in"] is True
+
+
+def test_a_loop_with_a_token_left_behind_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Honoured each time it is asked for, and never newer: rounds bound that as well."""
+    with Browser() as browser:
+        browser.sign_in()
+        monkeypatch.setattr(auth_client.AuthServer, "alive", _superseded)
+        assert _until_the_page(browser, keeps_access=True) == 8
 
 
 def test_a_loop_after_a_renewal_ends_in_a_page() -> None:
