@@ -95,13 +95,13 @@ class Renew:
             if valid and rounds < (_ROUNDS if hop.renewed else 1):
                 return self._back(request, return_to, hop.next(where, renewed=False), _HOP_SECONDS)
             if hop.renewed:
-                return self._loop(request)
+                return self._loop(request, return_to)
         # Not valid, ended, or sent back with a valid one and here again: what comes of it only the auth server knows.
         rotated = await rotate(self._bff, request, brought.held) if brought.held else None
         if rotated is None:
             return self._signed_out(request, return_to, brought)
         if rounds >= _ROUNDS:
-            return self._loop(request)
+            return self._loop(request, return_to)
         # Where tokens live for seconds, the next renewal comes before ten have passed, and is no loop.
         seconds = max(1, min(_HOP_SECONDS, rotated.tokens.expires_in // 2))
         return with_cookies(self._back(request, return_to, hop.next(where, renewed=True), seconds), rotated.cookies)
@@ -124,9 +124,9 @@ class Renew:
         answer.headers["location"] = f"/bff/login?return_to={return_to}"
         return with_cookies(answer, gone)
 
-    def _loop(self, request: Request) -> Response:
+    def _loop(self, request: Request, return_to: str) -> Response:
         if browser.is_navigation(request):
-            return notice(self._bff, request, Notice.LOOP)
+            return notice(self._bff, request, Notice.LOOP, again=return_to if request.method == "GET" else "/")
         raise Refused("no_session", "The session was renewed, but the browser did not bring it back.", status=401)
 
 

@@ -91,6 +91,7 @@ def test_iii_renewed_a_moment_ago_and_still_nothing_is_a_page() -> None:
         assert answer.status == 400
         assert "cookies" in answer.text
         assert "clock" in answer.text
+        assert 'href="/bff/login?return_to=/a"' in answer.text
         assert answer.header("location") is None
         assert answer.header("refresh") is None
         assert browser.wire.paths() == ["/introspect"], "whether signing in would help; asking rotates nothing"
