@@ -90,10 +90,16 @@ def signed_in(data: Path) -> None:
     assert run(data, "session", "end", one["id"])["ended"] is True
     assert {row["id"] for row in run(data, "session", "list")} == {row["id"] for row in others}
     assert "is no time" in run(data, "session", "end-all", "--before", "soon", "--yes", code=1)
-    assert "There is no client" in run(data, "session", "end-all", "--client", "x", "--yes", code=1)
-    assert said(data, "session", "end-all", stdin="no\n") == "Sign everybody out? Type yes: Nothing was ended.\n"
-    nobody_answers = said(data, "session", "end-all", stdin="")
-    assert nobody_answers == "Sign everybody out? Type yes: \nNothing was ended.\n", "as from cron"
+    for words in ((), ("--yes",)):  # found out before anybody is asked
+        wrong = run(data, "session", "end-all", "--client", "x", *words, code=1)
+        assert wrong == "--client: there is no client 'x'. See: bartizan client list\n"
+        wrong = run(data, "session", "end-all", "--but", "x", *words, code=1)
+        assert wrong == "--but: there is nobody 'x'. See: bartizan user list\n"
+    asked = "End 3 sessions of 3 people, with 3 sign-ins to apps? Type yes: "
+    assert said(data, "session", "end-all", stdin="no\n") == ("", f"{asked}Nothing was ended.\n")
+    assert said(data, "session", "end-all", stdin="") == ("", f"{asked}\nNothing was ended.\n"), "as from cron"
+    none = {"sessions_ended": 0, "access_ended": 0, "new_signing_key": False}
+    assert run(data, "session", "end-all", "--before", "2020-01-01") == none, "nobody is asked about nothing"
     assert run(data, "session", "end-all", "--before", "2020-01-01", "--yes")["sessions_ended"] == 0
     spared = others[0]["user"]
     browser = next(row["id"] for row in run(data, "client", "list") if row["owner"] == "file")
@@ -103,8 +109,9 @@ def signed_in(data: Path) -> None:
     assert run(data, "session", "end-all", "--but", spared, "--offline", "--yes")["sessions_ended"] == 2
     assert [row["user"] for row in run(data, "session", "list")] == [spared]
     assert [row["user"] for row in run(data, "session", "list", spared)] == [spared]
-    last = said(data, "session", "end-all", stdin="yes\n", code=0)
-    assert last.startswith("Sign everybody out? Type yes: ")
+    done, asked = said(data, "session", "end-all", "--json", stdin="yes\n", code=0)
+    assert asked == "End 1 session of 1 person, with 1 sign-in to apps? Type yes: "
+    assert json.loads(done) == {"sessions_ended": 1, "access_ended": 1, "new_signing_key": False}
     assert run(data, "session", "list") == []
 
 
@@ -114,14 +121,14 @@ async def planted(data: Path) -> None:
         await crowd(compiled.database_url(instance.at), 4, client_id=compiled.bff(instance.at).id)
 
 
-def said(data: Path, *words: str, stdin: str, code: int = 1) -> str:
-    """To somebody who is asked."""
+def said(data: Path, *words: str, stdin: str, code: int = 1) -> tuple[str, str]:
+    """To somebody who is asked: what a program reads, and what a person does."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bartizan.stack.cli", *words, "--data", str(data)],
         input=stdin, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout, done.stderr
 
 
 def test_running_and_then_stopped(tmp_path: Path) -> None:

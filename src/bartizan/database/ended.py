@@ -8,7 +8,7 @@ from uuid import UUID
 from bartizan.database import ending, switching
 from bartizan.database.ending import end_many_sessions, list_ended
 from bartizan.database.within import Within
-from bartizan.model.ended import EndedMany, EndedPage, Many
+from bartizan.model.ended import EndedMany, EndedPage, Many, Meant
 
 # What was listed earlier may be committed later than what was already read; never by more than this, as each is listed
 # when all that it ends is held (`ending.py`).
@@ -44,6 +44,20 @@ _OF_CLIENT = """
     AND ($6::timestamptz IS NULL OR created_at < $6)
 """
 
+# How many that would be: the same words, with `these` for the sessions that would have ended by then.
+_COUNT = f"""
+    WITH these AS MATERIALIZED (
+        SELECT id, user_id FROM sessions WHERE $1 AND {_SESSIONS} AND ended_at IS NULL
+    ), hanging AS MATERIALIZED (
+        SELECT families.user_id FROM {{source}} WHERE ({{which}}) AND families.ended_at IS NULL
+    )
+    SELECT (SELECT count(*) FROM these) AS sessions, (SELECT count(*) FROM hanging) AS families,
+        (SELECT count(*) FROM (SELECT user_id FROM these UNION SELECT user_id FROM hanging) AS everybody) AS people
+"""
+_COUNT_OF_CLIENT = _COUNT.format(source="families", which=_OF_CLIENT)
+_COUNT_ALL = _COUNT.format(source="families", which=_OF_ALL)
+_COUNT_OLDER = _COUNT.format(source=_WITH_SESSIONS, which=f"sessions.id IN (SELECT id FROM these) OR {_OF_OLDER}")
+
 
 class PostgresEnded:
     def __init__(self, within: Within) -> None:
@@ -73,10 +87,28 @@ class PostgresEnded:
         gids = tuple(str(gid) for gid in row["gids"])
         return EndedPage(gids=gids, cursor=row["now"], now=row["now"], kids=tuple(row["kids"]))
 
+    async def count_many(self, which: Many) -> Meant:
+        more: tuple[object, ...]
+        chosen = (which.client_id is None, which.before, which.but_user, which.but_session)
+        if which.client_id is not None:
+            statement, more = _COUNT_OF_CLIENT, (which.client_id, which.before)
+        elif which.before is None:
+            statement, more = _COUNT_ALL, (which.offline,)
+        else:
+            statement, more = _COUNT_OLDER, (which.offline, which.before)
+        async with self._within.connection.transaction():
+            await self._take_time()
+            row = await self._within.connection.fetchrow(statement, *chosen, *more, timeout=MANY_SECONDS)
+        assert row is not None, "an aggregate gives a row"
+        return Meant(sessions=row["sessions"], families=row["families"], people=row["people"])
+
+    async def _take_time(self) -> None:
+        for patience in ("statement_timeout", "lock_timeout"):  # another ending of as many may hold rows as long
+            await self._within.connection.execute(f"SET LOCAL {patience} = '{MANY_SECONDS}s'")
+
     async def end_many(self, which: Many, reason: str) -> EndedMany:
         async with self._within.connection.transaction():
-            for patience in ("statement_timeout", "lock_timeout"):  # another ending of as many may hold rows as long
-                await self._within.connection.execute(f"SET LOCAL {patience} = '{MANY_SECONDS}s'")
+            await self._take_time()
             if which.client_id is not None:
                 await self._spend_codes(which.client_id, which.but_user)
                 sessions, gone = 0, await self._families(_OF_CLIENT, which, reason, which.client_id, which.before)

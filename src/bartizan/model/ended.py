@@ -38,6 +38,14 @@ class Many(Struct, frozen=True, kw_only=True):
     offline: bool = False  # also what hangs on a consent and outlives every sign-out (`offline_access`)
 
 
+class Meant(Struct, frozen=True, kw_only=True):
+    """How many `Many` names at this moment."""
+
+    sessions: int
+    families: int
+    people: int
+
+
 class EndedMany(Struct, frozen=True, kw_only=True):
     sessions: int
     families: int
@@ -56,6 +64,10 @@ class Ended(Protocol):
     async def after(self, cursor: int) -> EndedPage:
         """Entries after `cursor`, overlapping by 60 s so that late commits are not skipped. 0: all. One statement, so
         that list and keys are of one moment."""
+        ...
+
+    async def count_many(self, which: Many) -> Meant:
+        """What `end_many` would end now. Nothing is locked or changed."""
         ...
 
     async def end_many(self, which: Many, reason: str) -> EndedMany:

@@ -18,18 +18,18 @@ with suppress(ValueError):  # not the main thread: then the signal is not ours
 
 from cyclopts import App, CycloptsError
 
-from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, Many, confirmed, show, with_instance
+from bartizan.stack.client_commands import client
+from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, Many, confirmed, say, show, with_instance
 from bartizan.stack.config import BrokenConfig
 from bartizan.stack.home import Trouble
 from bartizan.stack.session_commands import session
 from bartizan.stack.show import as_json, as_table
+from bartizan.stack.user_commands import user
 
 with suppress(ValueError):
     signal.signal(signal.SIGINT, before)
 
 app = App(name="bartizan", help="Sign-in, tokens, gateway, files and the rest, in front of your app.")
-user = App(name="user", help="People.")
-client = App(name="client", help="Apps that may ask for access.")
 key = App(name="key", help="The keys that sign tokens.")
 for group in (user, client, key, session):
     app.command(group)
@@ -101,7 +101,13 @@ def status(*, data: Data = DEFAULT_DATA, json: Json = False) -> int:
 
 @app.command
 def serve(*servers: str, config: File = None, data: Data = DEFAULT_DATA) -> int:
-    """Run some of our servers in one process: auth frontend files worker monitoring gateway."""
+    """Run some of our servers in one process: auth frontend files worker monitoring gateway.
+
+    Parameters
+    ----------
+    servers
+        Which: one or more of these names.
+    """
     from bartizan.stack.serve import SERVERS, run
     from bartizan.stack.up import effective_for
 
@@ -131,7 +137,13 @@ def check(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False)
 
 @app.command
 def explain(key: str = "", *, json: Json = False) -> int:
-    """What a key of bartizan.toml means, its type and its default. Without a key: all of them."""
+    """What a key of bartizan.toml means, its type and its default. Without a key: all of them.
+
+    Parameters
+    ----------
+    key
+        As `auth.workers`, or the beginning of several, as `auth`.
+    """
     from bartizan.stack.explain import explained
 
     rows = explained(key)
@@ -169,11 +181,18 @@ def doctor(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False
 
 @app.command
 def reset(*, data: Data = DEFAULT_DATA, yes: Annotated[bool, Flag] = False, json: Json = False) -> int:
-    """Delete the data directory and all that it holds, after asking."""
-    from bartizan.stack.reset import delete
+    """Delete the data directory and all that it holds, after asking.
 
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    """
+    from bartizan.stack.reset import delete, look
+
+    look(data)
     if not yes and not confirmed(f"Delete everything in {data}: accounts, files, keys, logs?"):
-        print("Nothing was deleted.")
+        say("Nothing was deleted.")
         return 1
     delete(data)
     print(as_json({"deleted": str(data)}) if json else f"{data} is gone.")
@@ -186,116 +205,6 @@ def trust(*, data: Data = DEFAULT_DATA) -> None:
     from bartizan.stack.authority import how_to_trust
 
     print(how_to_trust(data.absolute() / "ca"))
-
-
-@user.command(name="create")
-def user_create(
-    email: str,
-    /,
-    *,
-    name: str = "",
-    password_stdin: Annotated[bool, Flag] = False,
-    verified: Annotated[bool, Flag] = False,
-    admin: Annotated[bool, Flag] = False,
-    config: File = None,
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-) -> None:
-    """Make an account. Without --password-stdin a password is made and shown once."""
-    from bartizan.stack import operations
-
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else None
-    new = operations.NewUser(email=email, name=name, password=password, verified=verified, admin=admin)
-    show(with_instance(config, data, lambda instance: operations.create_user(instance, new)), json)
-
-
-@user.command(name="list")
-def user_list(search: str = "", *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """All people, or those whose name or address has SEARCH in it."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.list_users(instance, search)), json)
-
-
-@user.command(name="show")
-def user_show(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """One person, by e-mail or id: sessions and apps with access."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.show_user(instance, who)), json)
-
-
-@user.command(name="delete")
-def user_delete(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Erase a person."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.delete_user(instance, who)), json)
-
-
-@user.command(name="lock")
-def user_lock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """End all sessions of a person and refuse new ones."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=True)), json)
-
-
-@user.command(name="unlock")
-def user_unlock(who: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Let a locked person sign in again."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.lock_user(instance, who, locked=False)), json)
-
-
-@client.command(name="create")
-def client_create(
-    client_id: str,
-    /,
-    *,
-    kind: Literal["server", "browser", "native", "agent"],
-    name: str = "",
-    redirect_uri: Annotated[tuple[str, ...], Many] = (),
-    grant: Annotated[tuple[str, ...], Many] = (),
-    scope: Annotated[tuple[str, ...], Many] = (),
-    auth_method: Literal["", "client_secret_basic", "client_secret_post", "none"] = "",
-    config: File = None,
-    data: Data = DEFAULT_DATA,
-    json: Json = False,
-) -> None:
-    """Register an app. Its secret is shown once: only a fingerprint is kept."""
-    from bartizan.stack import operations
-
-    new = operations.NewClient(
-        id=client_id, kind=kind, name=name, redirect_uris=redirect_uri, grants=grant, scopes=scope,
-        auth_method=auth_method,
-    )  # fmt: skip
-    show(with_instance(config, data, lambda instance: operations.create_client(instance, new)), json)
-
-
-@client.command(name="list")
-def client_list(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """All apps."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, operations.list_clients), json)
-
-
-@client.command(name="show")
-def client_show(client_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """One app."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.show_client(instance, client_id)), json)
-
-
-@client.command(name="delete")
-def client_delete(client_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Delete an app of the console, with all access it has."""
-    from bartizan.stack import operations
-
-    show(with_instance(config, data, lambda instance: operations.delete_client(instance, client_id)), json)
 
 
 @key.command(name="list")
@@ -316,7 +225,13 @@ def key_rotate(*, config: File = None, data: Data = DEFAULT_DATA, json: Json = F
 
 @key.command(name="withdraw")
 def key_withdraw(kid: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Take a leaked key away with all that it signed, everywhere within two seconds. Another signs at once."""
+    """Take a leaked key away with all that it signed, everywhere within two seconds. Another signs at once.
+
+    Parameters
+    ----------
+    kid
+        Its id, as `key list` shows it.
+    """
     from bartizan.stack import operations
 
     show(with_instance(config, data, lambda instance: operations.withdraw_key(instance, kid)), json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,9 +37,15 @@ def show(value: Any, json: bool) -> None:
 
 
 def confirmed(question: str) -> bool:
-    """Asked where the answer is not `--yes` already."""
+    """Asked where the answer is not `--yes` already, and on standard error: standard output is what came of it."""
+    print(f"{question} Type yes: ", end="", file=sys.stderr, flush=True)
     try:
-        return input(f"{question} Type yes: ").strip() == "yes"
+        return input().strip() == "yes"
     except EOFError:  # nobody is there to answer
-        print()
+        say("")
         return False
+
+
+def say(text: str) -> None:
+    """To the person at the keyboard, not into what a program reads."""
+    print(text, file=sys.stderr, flush=True)

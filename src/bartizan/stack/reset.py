@@ -10,10 +10,18 @@ from bartizan.stack.home import Home, Trouble
 from bartizan.stack.leftovers import settle
 
 
-def delete(data: Path) -> None:
+def look(data: Path) -> Home:
+    """Raises Trouble where nothing can be deleted, so that nobody is asked about it."""
     home = Home(data)
     if not home.exists():
         raise Trouble(f"There is no instance in {data}.")
+    home.lock()  # raises where a run holds it
+    home.unlock()
+    return home
+
+
+def delete(data: Path) -> None:
+    home = look(data)
     home.open()
     home.lock()
     settle(home)

@@ -6,14 +6,20 @@ from typing import Annotated
 
 from cyclopts import App
 
-from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, confirmed, show, with_instance
+from bartizan.stack.command import DEFAULT_DATA, Data, File, Flag, Json, confirmed, say, show, with_instance
 
 session = App(name="session", help="Who is signed in.")
 
 
 @session.command(name="list")
 def session_list(who: str = "", *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """Sessions of everybody, or of one person."""
+    """Sessions of everybody, or of one person.
+
+    Parameters
+    ----------
+    who
+        E-mail or id; else everybody.
+    """
     from bartizan.stack import operations
 
     show(with_instance(config, data, lambda instance: operations.list_sessions(instance, who)), json)
@@ -21,7 +27,13 @@ def session_list(who: str = "", *, config: File = None, data: Data = DEFAULT_DAT
 
 @session.command(name="end")
 def session_end(session_id: str, /, *, config: File = None, data: Data = DEFAULT_DATA, json: Json = False) -> None:
-    """End a session and all access that hangs on it, everywhere within two seconds."""
+    """End a session and all access that hangs on it, everywhere within two seconds.
+
+    Parameters
+    ----------
+    session_id
+        Its id, as `session list` shows it.
+    """
     from bartizan.stack import operations
 
     show(with_instance(config, data, lambda instance: operations.end_session(instance, session_id)), json)
@@ -39,7 +51,7 @@ def session_end_all(
     data: Data = DEFAULT_DATA,
     json: Json = False,
 ) -> int:
-    """End many sessions at once, everywhere within two seconds. Asks first.
+    """End many sessions at once, everywhere within two seconds. Says how many, and asks first.
 
     Parameters
     ----------
@@ -57,8 +69,14 @@ def session_end_all(
     from bartizan.stack import ending
 
     wish = ending.Wish(client=client, before=ending.moment(before), but=but, offline=offline)
-    if not yes and not confirmed(ending.question(wish)):
-        print("Nothing was ended.")
-        return 1
+    if not yes:  # looked at first: who has named nobody is told so, and not asked whether they are sure
+        meant = with_instance(config, data, lambda instance: ending.look(instance, wish))
+        if not meant.sessions and not meant.families:
+            say("There is nothing to end.")
+            show(ending.NOTHING, json)
+            return 0
+        if not confirmed(ending.question(wish, meant)):
+            say("Nothing was ended.")
+            return 1
     show(with_instance(config, data, lambda instance: ending.end_all(instance, wish)), json)
     return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import App
 
 from bartizan.stack import cli
 
@@ -68,3 +70,29 @@ def test_a_reader_who_has_seen_enough_ends_it_without_a_trace() -> None:
         shown.stdout.close()
         assert shown.stderr.read() == ""
     assert shown.returncode == 1
+
+
+def _walk(app: App, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], App]]:
+    for name in app:
+        if not name.startswith("-"):
+            yield (*words, name), app[name]
+            yield from _walk(app[name], (*words, name))
+
+
+COMMANDS = dict(_walk(cli.app))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_and_every_word_of_it_has_a_help_text(words: tuple[str, ...]) -> None:
+    command = COMMANDS[words]
+    assert command.help, words
+    if command.default_command is None:  # a group: its commands are walked too
+        return
+    arguments = command.assemble_argument_collection(parse_docstring=True)
+    assert len(arguments) == len(inspect.signature(command.default_command).parameters)
+    for argument in arguments:
+        assert argument.parameter.help, (words, argument.names)
+
+
+def test_the_walk_meets_what_is_there() -> None:
+    assert {("up",), ("user", "create"), ("client", "create"), ("session", "end-all"), ("reset",)} <= set(COMMANDS)
