@@ -33,11 +33,16 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     asked.add_argument("--minutes", type=float, default=3.0)
     asked.add_argument("--seed", type=int, default=None, help="default: a new one, which is printed")
-    asked.add_argument("--json", type=Path, default=None, help="where the summary goes; the events go beside it")
+    asked.add_argument(
+        "--json",
+        type=Path,
+        default=None,
+        help="where the summary goes, events and logs beside it; else it is kept only on failure",
+    )
     asked.add_argument("--mutant", choices=sorted(MUTANTS), default=None, help="take one protection out: it must fail")
     given = asked.parse_args()
     seed = int.from_bytes(os.urandom(4)) if given.seed is None else given.seed
-    settings = Settings(seconds=given.minutes * 60, seed=seed)
+    settings = Settings(seconds=given.minutes * 60, seed=seed, summary=given.json)
     print(f"seed {seed}", flush=True)
     try:
         with _without(given.mutant):
@@ -46,8 +51,9 @@ def main() -> int:
         print("stopped; nothing is left behind")
         return 130
     print(told(report))
-    events = write(report, given.json or Path(tempfile.gettempdir(), f"bartizan-soak-{seed}.json"))
-    print(f"what was hurt when: {events}")
+    if given.json is not None or not report.fine:  # a good run leaves nothing that was not asked for
+        events = write(report, settings.kept)
+        print(f"the summary is in {settings.kept}, what was hurt when in {events}")
     if not report.fine:
         print(f"to run it again: {settings.replay}")
     return 0 if report.fine else 1

@@ -36,6 +36,12 @@ _JOIN = 60.0
 class Settings(Struct, frozen=True, kw_only=True):
     seconds: float
     seed: int
+    summary: Path | None = None  # where it was asked for
+
+    @property
+    def kept(self) -> Path:
+        """The summary of one that failed; its logs and events lie beside it."""
+        return self.summary or Path(tempfile.gettempdir(), f"bartizan-soak-{self.seed}.json")
 
     @property
     def short(self) -> bool:
@@ -204,19 +210,20 @@ def soak(settings: Settings, tell: Callable[[str], None]) -> Report:
                 run.run()
                 run.last_look()
                 pids = at.all_pids()
-        except BaseException:
+        except Exception:  # who stops it by Ctrl-C has seen enough
             if at is not None:
-                _keep_logs(at, settings.seed)
+                tell(f"the logs are in {_keep_logs(at, settings)}")
             raise
         ending.clean(at, run.book, pids)
         report = run.report()
         if not report.fine:
-            tell(f"the logs are in {_keep_logs(at, settings.seed)}")
+            tell(f"the logs are in {_keep_logs(at, settings)}")
         return report
 
 
-def _keep_logs(at: House, seed: int) -> Path:
-    kept = Path(tempfile.gettempdir(), f"bartizan-soak-{seed}.log")
+def _keep_logs(at: House, settings: Settings) -> Path:
+    """Only of one that failed: beside its summary, where that was asked for."""
+    kept = settings.kept.with_suffix(".log")
     with kept.open("w") as out:
         for path in [*sorted((at.data / "logs").glob("*.log")), *at.logs]:
             if path.exists():
@@ -245,7 +252,7 @@ def told(report: Report) -> str:
 
 
 def write(report: Report, path: Path) -> Path:
-    """The summary as JSON, and beside it what was hurt when."""
+    """The summary as JSON, and beside it what was hurt when. Gives where the latter is."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
     events = path.with_suffix(".events.jsonl")
     events.write_bytes(b"".join(msgspec.json.encode(event) + b"\n" for event in report.events))

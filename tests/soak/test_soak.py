@@ -10,11 +10,13 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from tests.faults.forms import long_only, rows
-from tests.soak.run import Settings, say, soak, told
+from tests.soak import __main__ as program
+from tests.soak.run import Report, Settings, say, soak, told
 
 pytestmark = pytest.mark.soak
 
@@ -42,6 +44,25 @@ def test_half_a_minute_of_everything() -> None:
     assert len(report.events) >= 2, text
     silent = [name for name, check in report.checks.items() if not check["looked"] and name != "flat"]
     assert not silent, f"nobody looked at {silent}"
+
+
+@pytest.mark.parametrize(("fine", "asked"), [(True, False), (True, True), (False, False), (False, True)])
+def test_a_good_run_leaves_nothing_that_was_not_asked_for(
+    fine: bool, asked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    temporary, wanted = tmp_path / "tmp", tmp_path / "wanted.json"
+    temporary.mkdir()
+    report = Report(
+        seed=7, seconds=1.0, replay="", fine=fine, checks={}, answers={}, events=[], figures=[], memory={}, counts={}
+    )
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setattr(program, "soak", lambda *_: report)
+    monkeypatch.setattr(sys, "argv", ["soak", "--seed", "7", *(("--json", str(wanted)) if asked else ())])
+    assert program.main() == (0 if fine else 1)
+    kept = wanted if asked else temporary / "bartizan-soak-7.json"
+    expected = {kept, kept.with_suffix(".events.jsonl")} if asked or not fine else set()
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == expected
+    assert (f"the summary is in {kept}" in capsys.readouterr().out) is bool(expected)
 
 
 @pytest.mark.parametrize("mutant", rows(SEEN_BY))

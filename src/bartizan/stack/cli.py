@@ -108,13 +108,17 @@ def serve(*servers: str, config: File = None, data: Data = DEFAULT_DATA) -> int:
     servers
         Which: one or more of these names.
     """
+    from bartizan.stack.effective import new_ring
     from bartizan.stack.serve import SERVERS, run
     from bartizan.stack.up import effective_for
 
     unknown = [name for name in servers if name not in SERVERS]
     if unknown or not servers:
         raise Trouble(f"Name servers of {', '.join(SERVERS)}. Engines are started by `up`, or named in the file.")
-    return run(effective_for(config, data), servers, "-".join(servers))
+    at = effective_for(config, data)
+    if made := new_ring(at):
+        say(made)
+    return run(at, servers, "-".join(servers))
 
 
 @app.command

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -81,12 +82,28 @@ def ring(effective: Effective) -> KeyRing:
 
 
 def ring_file(data: Path) -> Path:
-    """Where the ring of a data directory lies; made when it is not there."""
+    """Where the ring of a data directory lies; made when it is not there, once, whoever starts beside us."""
     path = data / "keys" / "ring"
     if not path.exists():
+        fresh = path.with_name(f".ring.{secrets.token_hex(4)}")
         name = "".join(secrets.choice(_ID) for _ in range(8))
-        write(path, new_ring_line(name, secrets.token_bytes(32)).encode())
+        write(fresh, new_ring_line(name, secrets.token_bytes(32)).encode())
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path
+
+
+def new_ring(effective: Effective) -> str | None:
+    """The sentence about one made just now: a second node that makes its own can read nothing of the first one's."""
+    path = effective.path("keys", "ring")
+    if effective.config.keys.ring is not None or path.exists():
+        return None
+    made = ring_file(effective.path())
+    return (
+        f"A new key ring was made: {made}. On other nodes copy it there before their first start,"
+        " as none can read what another ring wrote: docs/how-to/production.md."
+    )
 
 
 def home(effective: Effective) -> Home:

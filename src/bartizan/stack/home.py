@@ -78,13 +78,19 @@ class Home:
                     f"{self.data} was made by a newer Bartizan (format {made}, this one knows {FORMAT})."
                     " Install that release, or choose another directory with --data."
                 )
-        elif any(self.data.iterdir()) and not self.path("lock").exists():
+        elif not self.path("lock").exists() and not self._holds_a_ring_at_most():
             raise Trouble(f"{self.data} holds files that are not Bartizan's. Choose another directory with --data.")
         self.data.chmod(0o700)
         with disk_trouble(self.data):
             stamp.write_text(f"{FORMAT}\n")
             for name in ("keys", "logs"):
                 self.path(name).mkdir(mode=0o700, exist_ok=True)
+
+    def _holds_a_ring_at_most(self) -> bool:
+        """Nothing, or what a second node is given before its first start: the first one's `keys/ring`."""
+        here = {path.name for path in self.data.iterdir()}
+        keys = self.path("keys")
+        return not here or (here == {"keys"} and keys.is_dir() and {path.name for path in keys.iterdir()} <= {"ring"})
 
     def exists(self) -> bool:
         return self.path("format").exists()

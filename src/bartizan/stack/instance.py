@@ -7,6 +7,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -87,12 +88,14 @@ def _stopped(home: Home, file: Path, config: Path | None) -> Effective:
         raise Trouble(f"{home.data} has never been started. Start it with: bartizan up --data {home.data}")
     sockets = home.sockets()
     make_sockets(sockets)
-    effective.ring_file(home.data)
     where = place(home.data, sockets, _ONLY_DATABASE)
-    return Effective(
+    at = Effective(
         config=sources.from_file(config), data=str(home.data), sockets=str(sockets), engines=str(where.data),
         uid=where.uid, gid=where.gid, base=str(config.absolute().parent),
     )  # fmt: skip
+    if made := effective.new_ring(at):
+        sys.stderr.write(f"{made}\n")
+    return at
 
 
 @contextlib.asynccontextmanager

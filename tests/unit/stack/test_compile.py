@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ from tests.fixtures import ring as keeper
 
 from bartizan.gateway.settings import Access
 from bartizan.model.clients import AuthMethod, Kind
-from bartizan.protocol.secrets import client_secret, fingerprint
+from bartizan.protocol.secrets import client_secret, fingerprint, new_ring_line
 from bartizan.stack import compile as compiled
 from bartizan.stack import effective, sources, workers
 from bartizan.stack.config import BrokenConfig, parse
-from bartizan.stack.effective import Effective, read, ring, ring_file, save
+from bartizan.stack.effective import Effective, new_ring, read, ring, ring_file, save
 from bartizan.stack.home import Home
-from bartizan.stack.schema import Auth, Config
+from bartizan.stack.schema import Auth, Config, KeysRow, Reference
 
 
 @pytest.fixture
@@ -39,6 +40,34 @@ def demo(data: Path) -> Effective:
         "spa": "/spa",
     }
     return at(data, sources.demo(port=8080, https=False, mode="cookie", places=places))
+
+
+def test_a_new_ring_is_told_of_once_and_a_copied_one_is_used(data: Path, tmp_path: Path) -> None:
+    here = at(data, Config())
+    told = new_ring(here)
+    assert told is not None
+    assert f"A new key ring was made: {data / 'keys' / 'ring'}." in told
+    assert new_ring(here) is None
+    second = at(tmp_path / "second", Config())
+    second.path("keys").mkdir(parents=True)
+    second.path("keys", "ring").write_bytes(here.path("keys", "ring").read_bytes())
+    assert new_ring(second) is None
+    assert ring(second).purpose("x") == ring(here).purpose("x")
+
+
+def test_two_that_start_at_once_have_one_ring(data: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        read = list(threads.map(lambda _: ring_file(data).read_text(), range(16)))
+    assert len(set(read)) == 1
+    assert [path.name for path in (data / "keys").iterdir()] == ["ring"]
+
+
+def test_a_ring_that_the_file_names_makes_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RING", new_ring_line("20261124", b"x" * 32))
+    here = at(data, Config(keys=KeysRow(ring=Reference(env="RING"))))
+    assert new_ring(here) is None
+    ring(here)
+    assert not here.path("keys", "ring").exists()
 
 
 def test_without_a_client_of_kind_browser_there_is_one_with_a_derived_secret(data: Path) -> None:

@@ -37,6 +37,25 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["thesis.txt"]
 
 
+def test_a_directory_that_was_given_another_nodes_ring_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ring").write_text("20261124 x\n")
+    home = Home(tmp_path)
+    home.open()
+    assert home.exists()
+    assert home.path("keys", "ring").read_text() == "20261124 x\n"
+
+
+@pytest.mark.parametrize("there", ["keys", "keys/id_ed25519", "ring"])
+def test_a_directory_of_other_keys_is_refused(there: str, tmp_path: Path) -> None:
+    path = tmp_path / there
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("x")
+    with pytest.raises(Trouble, match="not Bartizan's"):
+        Home(tmp_path).open()
+    assert path.read_text() == "x"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a directory away")
 def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
     data = tmp_path / "data"
