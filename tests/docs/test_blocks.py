@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests.docs.blocks import ROOT, Block, blocks
 from tests.unit.guard.test_fastapi import call
 
 from bartizan.guard import kit, testing
+from bartizan.protocol.secrets import parse_ring
 from bartizan.stack import cli
 from bartizan.stack.check import check
 from bartizan.stack.config import Lines, parse
@@ -69,6 +72,14 @@ def test_every_command_is_one_that_we_have(block: Block) -> None:
             assert not script or (ROOT / script).exists(), line
         else:
             assert words[0] == "export", f"what is {line!r}?"
+
+
+def test_the_ring_that_production_makes_is_one(tmp_path: Path) -> None:
+    (making,) = (block.text for block in blocks("") if "/etc/bartizan/ring" in block.text)
+    made = tmp_path / "ring"
+    subprocess.run(["sh", "-c", making.replace("/etc/bartizan/ring", str(made))], check=True, timeout=10)
+    assert len(parse_ring(made.read_text()).keys) == 1
+    assert made.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_command_that_we_do_not_have_is_noticed() -> None:
