@@ -73,6 +73,7 @@ def test_trying_to_delete_shows_the_refusal(shop: FlaskClient) -> None:
     connect(shop)
     page = shop.post("/try-delete", data={"photo": "p1"}, headers=OWN_FORM).text
     assert '<strong id="attempt-status">403</strong>' in page
+    assert 'action="/try-delete#try-h"' in page, "the answer is below all the photos, and seen by who asked"
     assert "insufficient_scope" in page
     assert "photos.write" in page
 

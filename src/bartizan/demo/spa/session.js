@@ -2,8 +2,8 @@
 
 import {events, login, logout, user} from '/bff/client.js';
 
-/** `call` is fetch with the session; `headers` is for what fetch cannot do. */
-export {fetch as call, headers} from '/bff/client.js';
+/** `call` is fetch with the session; `headers` and `refresh` are for what fetch cannot do. */
+export {fetch as call, headers, refresh} from '/bff/client.js';
 
 /** Who is here, or null. @returns {Promise<{name: string, email: string} | null>} */
 export const person = () => user();

@@ -1,14 +1,26 @@
 /** One file on its way, with its progress. XMLHttpRequest, because fetch does not tell how much has been sent. */
 
-import {headers} from './session.js';
+import {headers, refresh} from './session.js';
 import {Refused, SENTENCES} from './photos.js';
 
 /**
+ * As `call` does: 401 once may be a token that has just gone. If the session has, the client says so to the whole page.
  * @param {File} file
  * @param {(percent: number) => void} progress
  * @returns {Promise<{id: string, url: string}>}
  */
 export async function upload(file, progress) {
+  try {
+    return await send(file, progress);
+  } catch (error) {
+    if (error.status !== 401) throw error;
+    await refresh();
+    return send(file, progress);
+  }
+}
+
+/** @type {typeof upload} */
+async function send(file, progress) {
   const ours = await headers('POST');
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
