@@ -5,6 +5,7 @@ When Valkey is away this raises Unavailable, so that the caller decides (sign-in
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import urlsafe_b64encode
 from math import ceil
@@ -60,5 +61,9 @@ def _item(limit: Limit) -> RateLimitItem:
 
 
 def _storage_url(url: str) -> str:
-    """`limits` knows its storage by a scheme of its own. (The pool, not this, holds the address.)"""
+    """`limits` knows its storage by a scheme of its own. (The pool, not this, holds the address.)
+
+    For redis:// it would want another client; ours speaks to both.
+    """
+    url = re.sub(r"^redis(s?):", r"valkey\1:", url)
     return "async+valkey+" + url if url.startswith("unix:") else "async+" + url

@@ -113,3 +113,14 @@ def test_full_memory_refuses_and_forgets_nothing(valkey: ValkeyServer) -> None:
             raw.close()
 
     within(valkey.url, work)
+
+
+@pytest.mark.parametrize("scheme", ["valkey", "valkeys", "redis", "rediss"])
+def test_every_spelling_of_an_address_is_taken(scheme: str) -> None:
+    """Nobody is there; that is found out by asking, and not by the spelling."""
+
+    async def work(cache: Cache) -> None:
+        with pytest.raises(Unavailable):
+            await cache.limits.hit("sign-in", "a@example.com", Limit(amount=1, seconds=60))
+
+    within(f"{scheme}://127.0.0.1:1/0", work)
