@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from bartizan.auth.ports import AuthPorts
-from bartizan.model.limit import Limit
+from bartizan.model.limit import Limit, Try
 from bartizan.protocol.refusal import Unavailable
 from bartizan.protocol.secrets import mac
 
@@ -24,34 +24,45 @@ MAIL_BY_ADDRESS = Limit(120, HOUR)
 ONCE = Limit(1, QUARTER)  # for noting that a limit held, once a window
 
 
-class Try(Struct, frozen=True):
-    """`what` names the rule, `who` the counted: an identifier, an address, an id."""
+class Count(Struct, frozen=True):
+    again: datetime | None  # None: go on. Else the time at which it works again
+    to_forgive: bool  # whether the first rule holds tries from before, as far as is known
 
-    what: str
-    who: str
-    limit: Limit
+
+async def count(ports: AuthPorts, *tries: Try) -> Count:
+    """All are counted, or none if one of them refuses: a try that was not let in is none.
+
+    Whose address has no tries left so cannot use up those of a person, nor who hammers at one name those of all the
+    others behind the same address. Nothing is gained by going on: what was refused has looked at no password.
+    """
+    try:
+        taken = await ports.limits.take(*tries)
+    except Unavailable:
+        waits = [seconds for one in tries if (seconds := await _wait_by_database(ports, one)) is not None]
+        return Count(_time(ports, waits), to_forgive=True)
+    waits = [max(one.reset_seconds, 1) for one in taken if not one.allowed]
+    return Count(_time(ports, waits), to_forgive=taken[0].earlier > 0)
 
 
 async def take(ports: AuthPorts, *tries: Try) -> datetime | None:
-    """Counts each. None: go on. Else the time at which it works again."""
-    blocked = [seconds for one in tries if (seconds := await _wait(ports, one)) is not None]
-    return ports.clock() + timedelta(seconds=max(blocked)) if blocked else None
+    return (await count(ports, *tries)).again
 
 
 async def forgive(ports: AuthPorts, what: str, who: str) -> None:
-    """After a success. Without the cache the count simply runs out."""
+    """After a success that came after other tries; its own may stay. Without the cache the count simply runs out."""
     try:
         await ports.limits.clear(what, who)
     except Unavailable:
         return
 
 
-async def _wait(ports: AuthPorts, one: Try) -> int | None:
-    try:
-        taken = await ports.limits.hit(one.what, one.who, one.limit)
-        return None if taken.allowed else max(taken.reset_seconds, 1)
-    except Unavailable:
-        key = mac(ports.ring.purpose("pages").newest[1], b"attempts", one.what.encode(), one.who.encode())
-        async with ports.store.reading() as records:
-            number = await records.attempts.hit(key, seconds=one.limit.seconds)
-        return None if number <= one.limit.amount else one.limit.seconds
+def _time(ports: AuthPorts, waits: list[int]) -> datetime | None:
+    return ports.clock() + timedelta(seconds=max(waits)) if waits else None
+
+
+async def _wait_by_database(ports: AuthPorts, one: Try) -> int | None:
+    """Each is counted on its own here, refused or not: in a fixed window that prolongs nothing."""
+    key = mac(ports.ring.purpose("pages").newest[1], b"attempts", one.what.encode(), one.who.encode())
+    async with ports.store.reading() as records:
+        number = await records.attempts.hit(key, seconds=one.limit.seconds)
+    return None if number <= one.limit.amount else one.limit.seconds

@@ -12,7 +12,7 @@ from msgspec import Struct
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
 from bartizan.model.clients import AuthMethod, Client, Kind
-from bartizan.model.limit import Limit
+from bartizan.model.limit import Limit, Try
 from bartizan.protocol import secrets
 from bartizan.protocol.oauth.credentials import NONE, Presented
 from bartizan.protocol.oauth.errors import no
@@ -74,7 +74,7 @@ async def _refuse(client: Client | None, fault: str, server: AuthServer, trace: 
     ports.meter.count("client_refused")
     known = client.id if client is not None else None
     try:
-        counted = await ports.limits.hit("client.refused", privacy.counted(trace.address), _NOTED)
+        (counted,) = await ports.limits.take(Try("client.refused", privacy.counted(trace.address), _NOTED))
         noted = counted.allowed
     except Unavailable:
         noted = True

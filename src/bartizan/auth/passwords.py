@@ -38,6 +38,7 @@ _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, hash
 
 # Of a password that nobody has: verified for unknown users, so that they cost what known ones do.
 _NOBODY = "$argon2id$v=19$m=19456,t=2,p=1$7eKq5V5x9uvWUwTG/2vYRg$eNNTlloHSAdNBVPV4rVD1Au0l4ACzbzapIb4tg73cdA"
+_TODAYS = _NOBODY[: _NOBODY.index("p=1$") + 4]
 
 
 POOL = "the password pool"
@@ -111,13 +112,15 @@ class PasswordPool:
         self._under_way += 1
         self._of[who] += 1
         made = self._pool.submit(self._timed, work, threading.get_native_id())
-        waiting = asyncio.wrap_future(made)
+        late = asyncio.get_running_loop().call_later(self._patience, made.cancel)  # which one that has begun ignores
         try:
-            await asyncio.wait({waiting}, timeout=self._patience)
-            if made.cancel():  # its turn has not come
-                raise Unavailable(POOL, self._again())
-            return await waiting
+            return await asyncio.wrap_future(made)
+        except asyncio.CancelledError:
+            if _cancelled():
+                raise
+            raise Unavailable(POOL, self._again()) from None  # its turn has not come
         finally:
+            late.cancel()
             made.cancel()  # who asked has gone
             self._under_way -= 1
             self._of[who] -= 1
@@ -151,6 +154,12 @@ class PasswordPool:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _cancelled() -> bool:
+    """Whether it is who asked that was cancelled, and not what they wait for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def _rest(demand: float) -> float:
     return _REST * min(1.0, max(0.0, (demand - _QUIET) / (_BUSY - _QUIET)))
 
@@ -169,6 +178,8 @@ def _step_back() -> None:
 
 def outdated(password_hash: str) -> bool:
     """Made with other parameters than today's: hash it again while the password is at hand."""
+    if len(password_hash) == len(_NOBODY) and password_hash.startswith(_TODAYS):
+        return False  # as nearly all are, which needs no parsing
     return _hasher.check_needs_rehash(password_hash)
 
 

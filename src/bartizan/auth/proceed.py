@@ -21,6 +21,7 @@ from bartizan.protocol.oauth import answers, authorize, scopes
 from bartizan.protocol.oauth.authorize import AuthorizationRequest
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.web import cookies
+from bartizan.web import caller
 
 CODE_PREFIX = "bzc_"
 IX_PREFIX = "bzi_"
@@ -69,7 +70,7 @@ async def begin(
 
 async def current(request: Request, ports: AuthPorts, settings: AuthSettings) -> Current | None:
     """The authorization under way in this browser (`…-ix` cookie), for pages: "Sign in to Snapshots"."""
-    secret = cookies.parse(request.headers.get("cookie")).get(settings.cookies.ix, "")
+    secret = caller.cookies(request).get(settings.cookies.ix, "")
     if not secret.startswith(IX_PREFIX):
         return None
     async with ports.store.reading() as records:

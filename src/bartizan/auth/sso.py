@@ -112,5 +112,5 @@ def end_session_cookie(settings: AuthSettings) -> str:
 
 
 def _fingerprint(request: Request, settings: AuthSettings) -> bytes | None:
-    secret = cookies.parse(request.headers.get("cookie")).get(settings.cookies.sso, "")
+    secret = caller.cookies(request).get(settings.cookies.sso, "")
     return secrets.fingerprint(secret) if secret.startswith(PREFIX) else None

@@ -12,7 +12,7 @@ from bartizan.protocol.secrets import KeyRing
 class Cache:
     def __init__(self, settings: CacheSettings, ring: KeyRing) -> None:
         self._pool = pool(settings)
-        self.limits = ValkeyLimits(settings, self._pool, Line(), ring.purpose(limits.PURPOSE))
+        self.limits = ValkeyLimits(self._pool, Line(), ring.purpose(limits.PURPOSE))
 
     async def close(self) -> None:
         await self._pool.disconnect()

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from limits.errors import StorageError
 from valkey.asyncio import BlockingConnectionPool
 from valkey.asyncio.retry import Retry
 from valkey.backoff import NoBackoff
@@ -58,7 +57,7 @@ class Line:
             self._silent_until = begun + self.REST  # the others do not wait with this one
         try:
             yield
-        except (TimeoutError, LostConnection, LateAnswer, ValkeyError, StorageError, OSError) as lost:
+        except (TimeoutError, LostConnection, LateAnswer, ValkeyError, OSError) as lost:
             now = self._clock()
             self._silent_until = now + self.REST if now - begun > self.AT_ONCE else 0.0
             raise Unavailable("cache") from lost

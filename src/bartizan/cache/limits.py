@@ -1,69 +1,70 @@
-"""Limits (design §3): a moving window over `limits` on Valkey. Keys are hashed here, as `limits` writes them in clear.
+"""Limits (design §3): exact moving windows in Valkey, any number of them in one command (decision 0017).
+
+The script has the server's time, so nodes whose clocks differ count alike; a list holds no more times than its limit
+allows. Keys are hashed here: no address and no identifier is in Valkey.
 
 When Valkey is away this raises Unavailable, so that the caller decides (sign-in counts in PostgreSQL instead).
 """
 
 from __future__ import annotations
 
-import re
-import time
-from base64 import urlsafe_b64encode
-from math import ceil
+import hashlib
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import RedisStorage
-from limits.aio.strategies import MovingWindowRateLimiter
+from valkey.asyncio import Valkey
+from valkey.exceptions import NoScriptError, ValkeyError
 
 from bartizan.cache.connection import Line
-from bartizan.cache.settings import CacheSettings
-from bartizan.model.limit import Limit, Taken
+from bartizan.model.limit import Taken, Try
 from bartizan.protocol.secrets import Ring, mac
 
 # The newest key only: counts are short-lived, and start anew when the ring rotates.
 PURPOSE = "limits"
+_NAMES = "bz:limit/us/"  # another name than before decision 0017, when such a list held seconds
+_MICRO = 1_000_000
 
 
 class ValkeyLimits:
-    def __init__(self, settings: CacheSettings, pool: Any, line: Line, ring: Ring) -> None:
+    def __init__(self, pool: Any, line: Line, ring: Ring) -> None:
         self._key = ring.newest[1]
+        self._valkey: Any = Valkey(connection_pool=pool)  # its types are those of the client that does not wait, too
         self._line = line
-        storage = RedisStorage(_storage_url(settings.url), connection_pool=pool, key_prefix="bz")
-        self._limiter = MovingWindowRateLimiter(storage)
 
-    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
-        item, key = _item(limit), self._hashed(what, who)
+    async def take(self, *tries: Try) -> tuple[Taken, ...]:
+        keys = [self._hashed(one.what, one.who) for one in tries]
+        amounts = [number for one in tries for number in (one.limit.amount, one.limit.seconds)]
         with self._line.told_when_away():
-            if await self._limiter.hit(item, key):
-                return Taken(allowed=True, reset_seconds=0)
-            window = await self._limiter.get_window_stats(item, key)
-        wait = max(0, ceil(window.reset_time - time.time())) if window.remaining == 0 else 0
-        return Taken(allowed=False, reset_seconds=wait)
+            return _told(await self._run(len(keys), *keys, *amounts), len(tries))
 
     async def clear(self, what: str, who: str) -> None:
         """Whatever limit it was counted for: the rule's name and the counted are the key."""
         with self._line.told_when_away():
-            await self._limiter.clear(_item(Limit(1, 1)), self._hashed(what, who))
+            await self._valkey.delete(self._hashed(what, who))
+
+    async def _run(self, *words: str | int) -> object:
+        """By its digest. A server that does not know it (new, or flushed) is told the whole, and keeps it."""
+        source, digest = _script()
+        try:
+            return await self._valkey.evalsha(digest, *words)
+        except NoScriptError:
+            return await self._valkey.eval(source, *words)
 
     def _hashed(self, what: str, who: str) -> str:
-        return urlsafe_b64encode(mac(self._key, what.encode(), who.encode())).decode()
+        return _NAMES + mac(self._key, what.encode(), who.encode()).hex()
 
 
-class _Item(RateLimitItemPerSecond):
-    """One key for one rule and one counted: theirs holds the amount and window too, which `clear` cannot know."""
-
-    def key_for(self, *identifiers: bytes | str | int | float) -> str:
-        return "limit/" + "/".join(map(str, identifiers))
-
-
-def _item(limit: Limit) -> RateLimitItem:
-    return _Item(limit.amount, limit.seconds)
+def _told(reply: object, number: int) -> tuple[Taken, ...]:
+    """An answer of another shape says nothing, so it does not say "allowed"."""
+    numbers = [one for one in reply if isinstance(one, int)] if isinstance(reply, list) else []
+    if len(numbers) != 2 * number:
+        raise ValkeyError("the script was answered by something else")
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    return tuple(Taken(not wait, -(-wait // _MICRO), kept) for wait, kept in pairs)
 
 
-def _storage_url(url: str) -> str:
-    """`limits` knows its storage by a scheme of its own. (The pool, not this, holds the address.)
-
-    For redis:// it would want another client; ours speaks to both.
-    """
-    url = re.sub(r"^redis(s?):", r"valkey\1:", url)
-    return "async+valkey+" + url if url.startswith("unix:") else "async+" + url
+@cache
+def _script() -> tuple[str, str]:
+    source = Path(__file__).with_suffix(".lua").read_text("ascii")
+    return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()

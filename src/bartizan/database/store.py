@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from types import TracebackType
 
 import asyncpg
 from asyncpg.exceptions import UndefinedTableError
@@ -110,6 +111,23 @@ class PostgresRecords:
         return PostgresAttempts(self._within)
 
 
+class Reading:
+    """The records within one use without a transaction. A class for the reason that `Use` is one."""
+
+    __slots__ = ("_use",)
+
+    def __init__(self, use: Use) -> None:
+        self._use = use
+
+    async def __aenter__(self) -> PostgresRecords:
+        return PostgresRecords(await self._use.__aenter__())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._use.__aexit__(kind, error, trace)
+
+
 class PostgresStore:
     """Made by `connect`. One a process, used within one event loop."""
 
@@ -139,10 +157,8 @@ class PostgresStore:
             # failpoint: store.commit
         # failpoint: store.committed
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[PostgresRecords]:
-        async with self.within(transaction=False) as handed:
-            yield PostgresRecords(handed)
+    def reading(self) -> Reading:
+        return Reading(self.within(transaction=False))
 
     @property
     def rotations(self) -> PostgresRotations:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from bartizan.frontend.ports import FrontendPorts
 from bartizan.model.event import Event
-from bartizan.model.limit import Limit
+from bartizan.model.limit import Limit, Try
 from bartizan.protocol.refusal import Refused, Unavailable
 from bartizan.web import caller
 
@@ -77,9 +77,10 @@ class Reports:
     async def _may_record(self) -> bool:
         """A page that fails in a loop must not fill the event store. With the cache away: counted only."""
         try:
-            return (await self._ports.limits.hit("csp.report", "all", _EVENTS)).allowed
+            (taken,) = await self._ports.limits.take(Try("csp.report", "all", _EVENTS))
         except Unavailable:
             return False
+        return taken.allowed
 
 
 def parse(content_type: str, raw: bytes) -> list[dict[str, str]]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hmac
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from binascii import Error as NotBase64
+from binascii import b2a_base64
 from hashlib import sha256
 from uuid import UUID
 
@@ -23,6 +24,7 @@ KEY_BYTES = 32
 NONCE_BYTES = 12
 # Eight bytes exactly, because a refresh token carries the id of its MAC key in eight bytes (flows §6).
 _KEY_ID = re.compile(r"[0-9a-z]{8}", re.ASCII)
+_URLSAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Ring(Struct, frozen=True):
@@ -68,7 +70,7 @@ def _derive(key: bytes, name: str) -> bytes:
 
 def mac(key: bytes, *parts: bytes) -> bytes:
     """HMAC-SHA-256 over the parts, each with its length before it, so that no two lists of parts look alike."""
-    message = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    message = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
     return hmac.digest(key, message, "sha256")
 
 
@@ -152,7 +154,7 @@ def new_ring_line(key_id: str, random: bytes) -> str:
 
 def to_base64url(data: bytes) -> str:
     """RFC 7515 §2: base64url without padding."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return b2a_base64(data, newline=False).translate(_URLSAFE).rstrip(b"=").decode("ascii")
 
 
 def from_base64url(text: str) -> bytes:

@@ -22,6 +22,7 @@ OIDC_SCOPES = ("openid", "profile", "email", "offline_access")
 GRANTS = ("authorization_code", "refresh_token", "client_credentials")
 # Of its 60 connections 3 are the superuser's, 10 are for jobs and monitoring, and each worker's pool holds 8.
 _EMBEDDED_WORKERS = 5
+_CACHE_SCHEMES = ("unix", "valkey", "valkeys", "redis", "rediss")
 _RESERVED = ("/bff", "/.well-known/bartizan")
 
 
@@ -213,6 +214,8 @@ def _stores(config: Config) -> Found:
                 yield (section, "url"), 'holds a password; write { env = "…" } or { file = "…" }.'
             elif not parts.scheme:
                 yield (section, "url"), f"{url!r} is no URL."
+            elif section == "cache" and parts.scheme not in _CACHE_SCHEMES:
+                yield (section, "url"), "is not understood; write unix:///path, valkey://host:port/0 or valkeys://…"
     if config.cache.memory < 8 * 1024 * 1024:
         yield ("cache", "memory"), "is too small; give it 8MB or more."
     if config.files.max_size > config.files.quota:

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
 from bartizan.protocol.refusal import Refused
+from bartizan.web.headers import one
 
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 64
@@ -94,7 +95,7 @@ def parse(raw: bytes, *, repeated: tuple[str, ...] = ()) -> Fields:
 
 async def form(request: Request, *, repeated: tuple[str, ...] = ()) -> Fields:
     """The fields of an urlencoded body; any other content type is 415."""
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    kind, _, parameters = (one(request.scope, b"content-type") or "").partition(";")
     charset = parameters.strip().lower()
     if kind.strip().lower() != FORM or charset not in ("", "charset=utf-8", 'charset="utf-8"'):
         raise Refused(

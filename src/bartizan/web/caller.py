@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from typing import cast
 
 from starlette.requests import Request
 
+from bartizan.protocol.web.cookies import parse
 from bartizan.web.headers import one
 
+_COOKIES = "bartizan.cookies"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
@@ -38,10 +41,18 @@ def take_request_id(header: str | None) -> str:
     return header if header is not None and _REQUEST_ID.match(header) else os.urandom(12).hex()
 
 
+def cookies(request: Request) -> dict[str, str]:
+    """Read once a request, as several rooms look for one of theirs."""
+    scope = request.scope
+    if _COOKIES not in scope:
+        scope[_COOKIES] = parse(one(scope, b"cookie"))
+    return cast("dict[str, str]", scope[_COOKIES])
+
+
 def user_agent(request: Request) -> str:
-    return request.headers.get("user-agent", "")[:512]
+    return (one(request.scope, b"user-agent") or "")[:512]
 
 
 def wants_page(request: Request) -> bool:
     """A browser that navigates takes text/html; a script or a library does not ask for it."""
-    return "text/html" in request.headers.get("accept", "")
+    return "text/html" in (one(request.scope, b"accept") or "")

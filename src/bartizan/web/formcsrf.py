@@ -15,6 +15,8 @@ from starlette.requests import Request
 from bartizan.protocol.refusal import Refused
 from bartizan.protocol.secrets import Ring, mac, to_base64url
 from bartizan.protocol.web import cookies, csrf
+from bartizan.web import caller
+from bartizan.web.headers import one
 
 FIELD = "csrf"
 _VALUE = re.compile(r"[A-Za-z0-9_-]{43}\Z")
@@ -51,8 +53,8 @@ class Forms:
 
     def check_origin(self, request: Request) -> None:
         """Raises Refused (403) when an unsafe request does not come from a page of ours."""
-        headers = request.headers
-        csrf.origin_test(request.method, headers.get("sec-fetch-site"), headers.get("origin"), self._origin)
+        scope = request.scope
+        csrf.origin_test(scope["method"], one(scope, b"sec-fetch-site"), one(scope, b"origin"), self._origin)
 
     def _browser(self, request: Request) -> str:
         held = self._held(request)
@@ -64,7 +66,7 @@ class Forms:
         return made
 
     def _held(self, request: Request) -> str | None:
-        value = cookies.parse(request.headers.get("cookie")).get(self._cookie, "")
+        value = caller.cookies(request).get(self._cookie, "")
         return value if _VALUE.match(value) else None
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime, timedelta
 
-from bartizan.model.limit import Limit, Taken
+from bartizan.model.limit import Taken, Try
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -33,8 +33,8 @@ class FakeChance:
 
 
 class FakeLimits:
-    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
-        return Taken(True, 0)
+    async def take(self, *tries: Try) -> tuple[Taken, ...]:
+        return (Taken(True, 0),) * len(tries)
 
     async def clear(self, what: str, who: str) -> None:
         return None

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 from tests.unit.auth.house import AGENT, BFF, PRINT_SHOP, SETTINGS, USER, House
 
-from bartizan.model.limit import Limit, Taken
+from bartizan.model.limit import Taken, Try
 from bartizan.protocol.oauth.errors import ERRORS
 
 
@@ -25,11 +25,11 @@ def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
 
     counted: list[tuple[str, str]] = []
 
-    async def hit(what: str, who: str, limit: Limit) -> Taken:
-        counted.append((what, who))
-        return Taken(allowed=len(counted) != 2, reset_seconds=0 if len(counted) != 2 else 123)
+    async def second_refused(one: Try) -> tuple[Taken, ...]:
+        counted.append((one.what, one.who))
+        return (Taken(allowed=len(counted) != 2, reset_seconds=0 if len(counted) != 2 else 123),)
 
-    monkeypatch.setattr(house.ports.limits, "hit", hit)
+    monkeypatch.setattr(house.ports.limits, "take", second_refused)
     one = PRINT_SHOP if kind == "person" else AGENT
 
     def token() -> str:
@@ -49,11 +49,11 @@ def test_revoking_more_than_anybody_has_is_told_to_wait_and_others_go_on(
 
 
 def test_the_apps_own_sign_out_is_never_told_to_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def full(what: str, who: str, limit: Limit) -> Taken:
-        return Taken(allowed=False, reset_seconds=9)
+    async def full(one: Try) -> tuple[Taken, ...]:
+        return (Taken(allowed=False, reset_seconds=9),)
 
     token = str(house.tokens(BFF)["refresh_token"])
-    monkeypatch.setattr(house.ports.limits, "hit", full)
+    monkeypatch.setattr(house.ports.limits, "take", full)
     assert house.as_client(BFF, "/revoke", {"token": token}).status == 200
     assert house.refresh(BFF, token).json["error"] == "invalid_grant"
 
@@ -61,12 +61,12 @@ def test_the_apps_own_sign_out_is_never_told_to_wait(house: House, monkeypatch: 
 def test_what_one_gives_back_is_counted_for_as_long_as_it_stays_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[int] = []
 
-    async def hit(what: str, who: str, limit: Limit) -> Taken:
-        counted.append(limit.seconds)
-        return Taken(allowed=True, reset_seconds=0)
+    async def taken(one: Try) -> tuple[Taken, ...]:
+        counted.append(one.limit.seconds)
+        return (Taken(allowed=True, reset_seconds=0),)
 
     with House(replace(SETTINGS, access_token_lifetime=600)) as house:
-        monkeypatch.setattr(house.ports.limits, "hit", hit)
+        monkeypatch.setattr(house.ports.limits, "take", taken)
         own = house.as_client(AGENT, "/token", {"grant_type": "client_credentials"}).json["access_token"]
         for client, token in ((PRINT_SHOP, house.tokens()["refresh_token"]), (AGENT, own)):
             assert house.as_client(client, "/revoke", {"token": str(token)}).status == 200

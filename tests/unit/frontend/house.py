@@ -19,7 +19,7 @@ from bartizan.frontend.settings import FrontendSettings
 from bartizan.frontend.way import NoAnswer, Question, Reply, Way
 from bartizan.frontend.way_inside import Inside
 from bartizan.model.clients import Mode
-from bartizan.model.limit import Limit, Taken
+from bartizan.model.limit import Taken, Try
 from bartizan.model.store import Store
 
 AT, RT, CSRF, HOP, LOGIN = (f"__Host-bz8080-{name}" for name in ("at", "rt", "csrf", "hop", "login-"))
@@ -88,9 +88,9 @@ class Few(FakeLimits):
     def __init__(self, most: int) -> None:
         self._left = most
 
-    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
+    async def take(self, *tries: Try) -> tuple[Taken, ...]:
         self._left -= 1
-        return Taken(self._left >= 0, 0)
+        return (Taken(self._left >= 0, 0),) * len(tries)
 
 
 class Cookie(Struct, frozen=True):

@@ -34,7 +34,7 @@ from bartizan.model.clients import Client, Consent, Kind
 from bartizan.model.codes import Link
 from bartizan.model.event import StoredEvent
 from bartizan.model.job import Job
-from bartizan.model.limit import Limit, Taken
+from bartizan.model.limit import Taken, Try
 from bartizan.model.mail import Mail
 from bartizan.model.users import User, identifier_key
 from bartizan.protocol.refusal import Unavailable
@@ -218,11 +218,14 @@ class Limits:
         self.counts: dict[tuple[str, str], int] = {}
         self.away = False
 
-    async def hit(self, what: str, who: str, limit: Limit) -> Taken:
+    async def take(self, *tries: Try) -> tuple[Taken, ...]:
         if self.away:
             raise Unavailable("the cache")
-        self.counts[what, who] = self.counts.get((what, who), 0) + 1
-        return Taken(self.counts[what, who] <= limit.amount, 180)
+        before = [self.counts.get((one.what, one.who), 0) for one in tries]
+        room = [count < one.limit.amount for count, one in zip(before, tries, strict=True)]
+        if all(room):
+            self.counts |= {(one.what, one.who): count + 1 for one, count in zip(tries, before, strict=True)}
+        return tuple(Taken(free, 0 if free else 180, count) for free, count in zip(room, before, strict=True))
 
     async def clear(self, what: str, who: str) -> None:
         if self.away:

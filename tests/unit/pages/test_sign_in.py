@@ -137,12 +137,12 @@ def test_a_browser_seen_before_has_no_more_tries_than_others_and_for_its_person_
     assert [house.enter(USER.email, WRONG).status for _ in range(11)] == [400] * 10 + [429]
     house.enter("eve@example.test", WRONG)
     counted = [who for what, who in house.limits.counts if what == "signin.identifier"]
-    assert [who.partition(" ")[0] for who in counted] == [USER.email, "eve@example.test"]
-    assert counted[1] == "eve@example.test"
+    assert [who.partition(" ")[0] for who in counted] == [USER.email, USER.email, "eve@example.test"]
+    assert (counted[0], counted[2]) == (USER.email, "eve@example.test")
     seen = SETTINGS.cookies.sso.replace("sso", "seen")
     house.cookies[seen] = house.cookies[seen][:-2] + "AA"
     house.enter(USER.email, WRONG)
-    assert house.limits.counts["signin.identifier", USER.email] == 1, "not ours: it counts with all others"
+    assert house.limits.counts["signin.identifier", USER.email] == 2, "not ours: it counts with all others"
 
 
 def test_a_success_forgives_the_tries_before(house: PagesHouse) -> None:
@@ -151,6 +151,31 @@ def test_a_success_forgives_the_tries_before(house: PagesHouse) -> None:
     assert house.enter().status == 303
     house.other_browser()
     assert house.enter(USER.email, WRONG).status == 400
+
+
+def test_successes_never_add_up_to_a_limit(house: PagesHouse) -> None:
+    """A success forgives what came before it; alone, its own try may stay until the next one (decision 0017)."""
+    seen = []
+    for _ in range(12):
+        house.other_browser()
+        assert house.enter().status == 303
+        seen.append(house.limits.counts.get(("signin.identifier", USER.email), 0))
+    assert seen == [1, 0] * 6
+
+
+def test_who_may_not_try_uses_up_nobodys_tries(house: PagesHouse) -> None:
+    """Neither a person's from an address that has none left, nor an address' at a person that has none left."""
+    person, network = ("signin.identifier", USER.email), ("signin.address", "203.0.113.7")
+    for full in (person, network):
+        house.limits.counts = {person: 0, network: 0, full: 300}
+        answer = house.send(
+            "/signin",
+            {**house.page("/signin").forms["/signin"], "identifier": USER.email, "password": WRONG},
+            **{"x-forwarded-for": network[1]},
+        )
+        assert answer.status == 429
+        assert house.limits.counts == {person: 0, network: 0, full: 300, ("signin.noted", USER.email): 1}
+    assert house.passwords.verified == []
 
 
 def test_an_old_hash_is_made_anew(house: PagesHouse) -> None:

@@ -81,6 +81,7 @@ ROWS = [
     ('[[host]]\nhost = "http://id.localhost:8080"\nto = "unix:/a"', "host[0].host", "already"),
     ('[database]\nurl = "postgresql://a:hush@db/x"', "database.url", "password"),
     ('[cache]\nmemory = "1MB"', "cache.memory", "too small"),
+    ('[cache]\nurl = "http://h:6379"', "cache.url", "not understood"),
     ('[files]\nmax_size = "1GB"', "files.max_size", "larger"),
     ('[files]\nstore = "s3://bucket"', "files.store", "directory"),
     ("[worker]\nconcurrency = 1", "worker.concurrency", "2 or more"),

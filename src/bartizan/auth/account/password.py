@@ -6,10 +6,10 @@ from starlette.responses import Response
 
 from bartizan.auth import attempts, passwords, sso, trace
 from bartizan.auth.account import view
-from bartizan.auth.attempts import Try
 from bartizan.auth.door import Visit
 from bartizan.auth.say import Fault
 from bartizan.model.job import Job
+from bartizan.model.limit import Try
 from bartizan.web.pages import see_other, with_cookies
 
 SECTION = "sign-in"

@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from bartizan.auth import attempts, links, trace
 from bartizan.auth.account import password, view
-from bartizan.auth.attempts import Try
 from bartizan.auth.door import Visit
 from bartizan.auth.say import email_fault, name_fault
 from bartizan.model.job import Job
+from bartizan.model.limit import Try
 from bartizan.model.users import identifier_key
 from bartizan.protocol.refusal import Refused
 from bartizan.web.pages import see_other

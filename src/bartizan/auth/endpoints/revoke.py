@@ -14,12 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bartizan.auth import attempts, trace
-from bartizan.auth.attempts import Try
 from bartizan.auth.endpoints import form
 from bartizan.auth.server import AuthServer
 from bartizan.auth.trace import Trace
 from bartizan.model.ended import listed_seconds
-from bartizan.model.limit import Limit
+from bartizan.model.limit import Limit, Try
 from bartizan.protocol.oauth import refresh
 from bartizan.protocol.oauth.access import AccessToken
 from bartizan.protocol.oauth.errors import no

@@ -13,6 +13,7 @@ from bartizan.auth.desk import Desk
 from bartizan.model.users import identifier_key
 from bartizan.protocol.secrets import from_base64url, mac, to_base64url
 from bartizan.protocol.web import cookies, csrf
+from bartizan.web import caller
 
 _BYTES = 16
 _SECONDS = 180 * 86_400
@@ -28,7 +29,9 @@ def cookie(desk: Desk, identifier: str) -> str:
 def counted(desk: Desk, request: Request, identifier: str) -> str:
     """Whom the tries of this identifier from this browser count for."""
     who = identifier_key(identifier)
-    text = cookies.parse(request.headers.get("cookie")).get(desk.cookie("seen"), "")
+    text = caller.cookies(request).get(desk.cookie("seen"), "")
+    if not text:
+        return who
     try:
         value = from_base64url(text)[:_BYTES]
     except ValueError:

@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bartizan.auth import attempts, links
-from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
 from bartizan.auth.signin import waiting
 from bartizan.auth.signin.waiting import Waiting
 from bartizan.model.codes import Link
 from bartizan.model.job import Job
+from bartizan.model.limit import Try
 from bartizan.model.store import Records
 from bartizan.model.users import User, identifier_key
 from bartizan.protocol.refusal import Refused

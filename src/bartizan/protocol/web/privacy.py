@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from bartizan.protocol.secrets import mac
 
 UNKNOWN = "unknown"
+_FIRST_24 = 0xFFFFFF00
 
 
 def mask(address: str) -> str:
     """`203.0.113.7` → `203.0.113.0/24`, IPv6 → /48. What is no address becomes `unknown`, never itself."""
     match _address(address):
         case IPv4Address() as v4:
-            return str(IPv4Network((int(v4), 24), strict=False))
+            return f"{IPv4Address(int(v4) & _FIRST_24)}/24"
         case IPv6Address() as v6:
             return str(IPv6Network((int(v6), 48), strict=False))
     return UNKNOWN
@@ -38,6 +40,7 @@ def address_hash(key: bytes, address: str) -> bytes:
     return mac(key, b"address", UNKNOWN.encode() if parsed is None else parsed.packed)
 
 
+@lru_cache(maxsize=8)  # a request asks several times for its own; so few are forgotten with the next requests
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         parsed = ip_address(text.strip().strip("[]").partition("%")[0])

@@ -11,7 +11,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bartizan.auth import attempts, proceed, sso, trace
-from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
 from bartizan.auth.passwords import LONGEST, POOL, outdated
 from bartizan.auth.say import LONGEST_EMAIL, Fault, next_path, where_forms_lead
@@ -20,6 +19,7 @@ from bartizan.auth.signin.enter import turned
 from bartizan.auth.signin.mailing import mail_again
 from bartizan.auth.sso import SignedIn
 from bartizan.model.event import Event
+from bartizan.model.limit import Try
 from bartizan.model.route import Route, Who
 from bartizan.model.users import User
 from bartizan.protocol.refusal import Unavailable
@@ -38,9 +38,11 @@ class Known(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """What somebody typed, and the authorization under way in their browser."""
+    """What somebody typed, whom it counts for, and the authorization under way in their browser."""
 
     request: Request
+    network: str
+    who: str
     current: proceed.Current | None
     identifier: str
     password: str
@@ -61,14 +63,15 @@ class Enter:
         return self._page(request, current, identifier=hint or "", said=query.get("said", ""))
 
     async def submit(self, request: Request) -> Response:
-        who = privacy.counted(caller.address(request))
-        away = self._desk.ports.passwords.full(who)  # before anything that costs, and before it counts as a try
+        network = privacy.counted(caller.address(request))
+        away = self._desk.ports.passwords.full(network)  # before anything that costs, and before it counts as a try
         if away and not await self._turned.pause():
             return turned.plainly(away)
         fields = await self._desk.fields(request)
         current = await self._desk.current(request)
         identifier, onward = fields.get("identifier").strip(), next_path(fields.get("next"))
-        entry = Entry(request, current, identifier, fields.get("password"), onward)
+        who = familiar.counted(self._desk, request, identifier[:LONGEST_EMAIL])
+        entry = Entry(request, network, who, current, identifier, fields.get("password"), onward)
         if away:
             return self._busy(entry, away)
         try:
@@ -80,35 +83,34 @@ class Enter:
 
     async def _enter(self, entry: Entry) -> Response:
         request, current, identifier, onward = entry.request, entry.current, entry.identifier, entry.onward
-        again = await self._take_a_try(entry)
-        if again is not None:
-            return self._limited(entry, again)
+        counted = await self._count(entry)
+        if counted.again is not None:
+            return self._limited(entry, counted.again)
         known = await self._find(entry.identifier)
         fits = len(entry.password) <= LONGEST
-        who, tried = privacy.counted(caller.address(request)), entry.password[:LONGEST]
-        matched = await self._desk.ports.passwords.verify(known.password_hash, tried, who=who) and fits
+        tried = entry.password[:LONGEST]
+        matched = await self._desk.ports.passwords.verify(known.password_hash, tried, who=entry.network) and fits
         if not matched or known.user is None or known.user.disabled:
             async with self._desk.ports.store.transaction() as records:
                 await records.events.record(_event("signin.refused", entry, known.user))
             return self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
         if not known.user.email_verified:
             return await mail_again(self._desk, request, known.user)
-        welcome = await self._welcome(entry, known.user, known.password_hash or "")
+        welcome = await self._welcome(entry, known.user, known.password_hash or "", counted)
         return welcome or self._page(request, current, identifier=identifier, fault=REFUSED, onward=onward, status=400)
 
-    async def _take_a_try(self, entry: Entry) -> datetime | None:
+    async def _count(self, entry: Entry) -> attempts.Count:
         ports = self._desk.ports
-        who = familiar.counted(self._desk, entry.request, entry.identifier[:LONGEST_EMAIL])
-        address = privacy.counted(caller.address(entry.request))
-        again = await attempts.take(
+        counted = await attempts.count(
             ports,
-            Try(BY_IDENTIFIER, who, attempts.PASSWORD_BY_IDENTIFIER),
-            Try("signin.address", address, attempts.PASSWORD_BY_ADDRESS),
+            Try(BY_IDENTIFIER, entry.who, attempts.PASSWORD_BY_IDENTIFIER),
+            Try("signin.address", entry.network, attempts.PASSWORD_BY_ADDRESS),
         )
-        if again is not None and await attempts.take(ports, Try("signin.noted", who, attempts.ONCE)) is None:
+        noted = Try("signin.noted", entry.who, attempts.ONCE)
+        if counted.again is not None and await attempts.take(ports, noted) is None:
             async with ports.store.transaction() as records:  # one event a window: a flood of tries is not one of rows
                 await records.events.record(_event("signin.limited", entry, None))
-        return again
+        return counted
 
     async def _find(self, identifier: str) -> Known:
         """The same statement for an unknown person as for a known one."""
@@ -117,7 +119,7 @@ class Enter:
             found = await records.users.by_email_to_sign_in(identifier if sendable else "")
         return Known(None, None) if found is None else Known(*found)
 
-    async def _welcome(self, entry: Entry, user: User, password_hash: str) -> Response | None:
+    async def _welcome(self, entry: Entry, user: User, password_hash: str, counted: attempts.Count) -> Response | None:
         """None: the password was changed while we verified the old one."""
         request, ports, settings = entry.request, self._desk.ports, self._desk.settings
         if outdated(password_hash) or sso.shown(request, settings):
@@ -129,7 +131,8 @@ class Enter:
             async with ports.store.transaction() as records:
                 await records.events.record(_event("signin.refused", entry, user))
             return None
-        await attempts.forgive(ports, BY_IDENTIFIER, familiar.counted(self._desk, request, user.email))
+        if counted.to_forgive:
+            await attempts.forgive(ports, BY_IDENTIFIER, entry.who)
         response = await proceed.proceed(request, ports, settings, signed_in=signed_in, home=entry.onward)
         return with_cookies(response, (familiar.cookie(self._desk, user.email),))
 

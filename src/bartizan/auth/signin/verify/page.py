@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from bartizan.auth import attempts, links, proceed, sso, trace
-from bartizan.auth.attempts import Try
 from bartizan.auth.desk import Desk
 from bartizan.auth.passwords import LONGEST
 from bartizan.auth.say import Fault, where_forms_lead
 from bartizan.auth.signin import familiar, waiting
 from bartizan.auth.signin.dead import dead
 from bartizan.model.codes import Link
+from bartizan.model.limit import Try
 from bartizan.model.route import Route, Who
 from bartizan.model.store import Records
 from bartizan.model.users import User
