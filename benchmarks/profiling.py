@@ -10,9 +10,8 @@ from pathlib import Path
 
 from benchmarks import flame
 
-_RATE = (
-    250  # samples a second. The process stands still for each: stacks are whole, and the row's own figures are not its
-)
+# Samples a second. The process stands still for each, so stacks are whole, and the row's own figures worth little.
+_RATE = 250
 _LAG_SECONDS = 20.0
 
 

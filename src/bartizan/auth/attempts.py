@@ -5,6 +5,7 @@ The same for accounts that do not exist: what is counted is what was typed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -27,6 +28,7 @@ ONCE = Limit(1, QUARTER)  # for noting that a limit held, once a window
 class Count(Struct, frozen=True):
     again: datetime | None  # None: go on. Else the time at which it works again
     to_forgive: bool  # whether the first rule holds tries from before, as far as is known
+    by: Try | None = None  # what refused; of several the last, which counts for more people
 
 
 async def count(ports: AuthPorts, *tries: Try) -> Count:
@@ -38,10 +40,10 @@ async def count(ports: AuthPorts, *tries: Try) -> Count:
     try:
         taken = await ports.limits.take(*tries)
     except Unavailable:
-        waits = [seconds for one in tries if (seconds := await _wait_by_database(ports, one)) is not None]
-        return Count(_time(ports, waits), to_forgive=True)
-    waits = [max(one.reset_seconds, 1) for one in taken if not one.allowed]
-    return Count(_time(ports, waits), to_forgive=taken[0].earlier > 0)
+        waits = [await _wait_by_database(ports, one) for one in tries]
+        return _counted(ports, tries, waits, to_forgive=True)
+    waits = [None if one.allowed else max(one.reset_seconds, 1) for one in taken]
+    return _counted(ports, tries, waits, to_forgive=taken[0].earlier > 0)
 
 
 async def take(ports: AuthPorts, *tries: Try) -> datetime | None:
@@ -56,8 +58,11 @@ async def forgive(ports: AuthPorts, what: str, who: str) -> None:
         return
 
 
-def _time(ports: AuthPorts, waits: list[int]) -> datetime | None:
-    return ports.clock() + timedelta(seconds=max(waits)) if waits else None
+def _counted(ports: AuthPorts, tries: Sequence[Try], waits: list[int | None], *, to_forgive: bool) -> Count:
+    refused = [(one, seconds) for one, seconds in zip(tries, waits, strict=True) if seconds is not None]
+    if not refused:
+        return Count(None, to_forgive)
+    return Count(ports.clock() + timedelta(seconds=max(seconds for _, seconds in refused)), to_forgive, refused[-1][0])
 
 
 async def _wait_by_database(ports: AuthPorts, one: Try) -> int | None:

@@ -22,7 +22,9 @@ from bartizan.protocol.secrets import Ring, mac
 
 # The newest key only: counts are short-lived, and start anew when the ring rotates.
 PURPOSE = "limits"
-_NAMES = "bz:limit/us/"  # another name than before decision 0017, when such a list held seconds
+# Another name than before decision 0017, when such a list held seconds. In braces, so that a cluster keeps all of them
+# in one slot, as one command needs.
+_NAMES = "bz:{limit/us}/"
 _MICRO = 1_000_000
 
 

@@ -63,6 +63,8 @@ class PostgresClients:
 
     async def delete(self, client_id: str) -> bool:
         async with self._connection.transaction():
+            # Consents first, as whoever makes a code by one holds that first (redemptions.py).
+            await self._connection.execute("DELETE FROM consents WHERE client_id = $1", client_id)
             await self._forget_codes(client_id)
             await ending.end_many_families(self._within, ending.OF_CLIENT, "client.deleted", client_id)
             for statement in (

@@ -2,7 +2,7 @@
 
 A process that was set to shorter lives may end what was given tokens by the longer ones, its own from before a restart
 or another node's that is not restarted yet. So each says how long its entries must stay, before its first token, and
-the longest holds for all: at once when it grows, and for a day after it was set lower.
+the longest holds for all: at once when it grows, and for a day after the last process said so. It says so each hour.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ KEPT = """(
     SELECT greatest($1::int, CASE WHEN listed_until < now() THEN 0 ELSE listed_seconds END) FROM meta
 )"""
 
+SAY_AGAIN = 3_600.0  # seconds
 _HOLDS_ON = "$1::int < listed_seconds AND coalesce(listed_until > now(), true)"
 SAY = f"""
     WITH said AS (

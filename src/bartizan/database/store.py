@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from types import TracebackType
 
@@ -13,7 +13,7 @@ from asyncpg.exceptions import UndefinedTableError
 
 from bartizan.database.attempts import PostgresAttempts
 from bartizan.database.clients import PostgresClients
-from bartizan.database.clock import DatabaseClock
+from bartizan.database.clock import DatabaseClock, counting
 from bartizan.database.codes import PostgresCodes
 from bartizan.database.connection import Chance, Connection
 from bartizan.database.consents import PostgresConsents
@@ -25,7 +25,7 @@ from bartizan.database.files import PostgresFiles
 from bartizan.database.interactions import PostgresInteractions
 from bartizan.database.jobs_port import PostgresJobs, backlog
 from bartizan.database.keys import PostgresKeys
-from bartizan.database.lifetimes import SAY
+from bartizan.database.lifetimes import SAY, SAY_AGAIN
 from bartizan.database.links import PostgresLinks
 from bartizan.database.lookups import PostgresLookups
 from bartizan.database.pool import Pool
@@ -137,6 +137,7 @@ class PostgresStore:
         self._chance = chance
         self._days = DayKeys(ring, chance)
         self._epoch: int | None = None
+        self._say_again_at = 0.0
         self.clock = DatabaseClock()
         self._rotations = PostgresRotations(self.within)
         self._redemptions = PostgresRedemptions(self.within)
@@ -173,11 +174,19 @@ class PostgresStore:
         return self._lookups
 
     async def epoch(self) -> int:
-        """Every token holds it: so with the first one all are told how long this process's access tokens live."""
+        """Every token holds it: so with the first one, and each hour from then on, all are told how long this process's
+        access tokens live."""
         if self._epoch is None:
-            async with self.within(transaction=False) as handed:
-                self._epoch = int(await handed.connection.fetchval(SAY, self.settings.ended_seconds))
+            self._epoch = await self._say()
+        elif counting() >= self._say_again_at:
+            with suppress(Unavailable):  # said an hour ago, that holds for a day
+                await self._say()
         return self._epoch
+
+    async def _say(self) -> int:
+        self._say_again_at = counting() + SAY_AGAIN
+        async with self.within(transaction=False) as handed:
+            return int(await handed.connection.fetchval(SAY, self.settings.ended_seconds))
 
     async def backlog(self) -> list[Backlog]:
         async with self.within(transaction=False) as handed:

@@ -142,6 +142,8 @@ class PostgresUsers:
 
     async def delete(self, user_id: UUID) -> None:
         async with self._connection.transaction():
+            # First, as whoever makes a code by one, or withdraws it, holds that first (redemptions.py).
+            await self._connection.execute("DELETE FROM consents WHERE user_id = $1", user_id)
             await self._end_everything(user_id, "user.deleted")
             for statement in (
                 "DELETE FROM families WHERE user_id = $1",
@@ -149,7 +151,7 @@ class PostgresUsers:
                 "DELETE FROM interactions WHERE user_id = $1",
                 "DELETE FROM files WHERE owner = $1",
                 "DELETE FROM file_usage WHERE owner = $1",
-                "DELETE FROM users WHERE id = $1",  # identifiers, credentials, sessions, consents, links go with it
+                "DELETE FROM users WHERE id = $1",  # identifiers, credentials, sessions, links go with it
             ):
                 await self._connection.execute(statement, user_id)
 

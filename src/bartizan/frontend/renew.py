@@ -19,12 +19,14 @@ from bartizan.protocol.refusal import Refused
 from bartizan.protocol.secrets import to_base64url
 from bartizan.protocol.web import cookies
 from bartizan.web.body import TooLarge
+from bartizan.web.failure import as_json, failure_of
 from bartizan.web.pages import with_cookies
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 BODY_LIMIT = 64 * 1024 * 1024  # read away here; what is longer no browser gets asked to send twice
 _HOP_SECONDS = 10
 _ROUNDS = 8  # one address, sent back so often after a renewal, and here again; browsers give up after ten
+_NOT_BROUGHT = Refused("no_session", "The session was renewed, but the browser did not bring it back.", status=401)
 _HOP = re.compile(r"([rb])([0-9])\.([A-Za-z0-9_-]{8})", re.ASCII)
 
 
@@ -100,8 +102,8 @@ class Renew:
         rotated = await rotate(self._bff, request, brought.held) if brought.held else None
         if rotated is None:
             return self._signed_out(request, return_to, brought)
-        if rounds >= _ROUNDS:
-            return self._loop(request, return_to)
+        if rounds >= _ROUNDS:  # with its cookies: were they lost, the next renewal would be a late retry
+            return with_cookies(self._loop(request, return_to), rotated.cookies)
         # Where tokens live for seconds, the next renewal comes before ten have passed, and is no loop.
         seconds = max(1, min(_HOP_SECONDS, rotated.tokens.expires_in // 2))
         return with_cookies(self._back(request, return_to, hop.next(where, renewed=True), seconds), rotated.cookies)
@@ -127,7 +129,7 @@ class Renew:
     def _loop(self, request: Request, return_to: str) -> Response:
         if browser.is_navigation(request):
             return notice(self._bff, request, Notice.LOOP, again=return_to if request.method == "GET" else "/")
-        raise Refused("no_session", "The session was renewed, but the browser did not bring it back.", status=401)
+        return as_json(failure_of(_NOT_BROUGHT))
 
 
 async def _discard(request: Request) -> None:

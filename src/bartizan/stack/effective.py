@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -88,9 +87,14 @@ def ring_file(data: Path) -> Path:
         fresh = path.with_name(f".ring.{secrets.token_hex(4)}")
         name = "".join(secrets.choice(_ID) for _ in range(8))
         write(fresh, new_ring_line(name, secrets.token_bytes(32)).encode())
-        with contextlib.suppress(FileExistsError):
+        try:
             path.hardlink_to(fresh)
-        fresh.unlink()
+        except FileExistsError:
+            pass  # another start's, made meanwhile
+        except OSError:  # a file system without links; there two first starts at once are the operator's to avoid
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
     return path
 
 

@@ -55,6 +55,11 @@ def question(wish: Wish, meant: Meant) -> str:
     return f"{what}{older}{spared}?"
 
 
+def in_vain(wish: Wish, meant: Meant) -> bool:
+    """Whether there is nothing to end. Of an app that has nothing yet a code may be on its way, and that ends too."""
+    return not meant.sessions and not meant.families and not wish.client
+
+
 def _counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 

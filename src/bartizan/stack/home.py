@@ -64,12 +64,7 @@ class Home:
             raise Trouble(
                 f"{self.data} cannot be made: {wrong.strerror}. Choose another directory with --data."
             ) from None
-        owner = self.data.stat().st_uid
-        if owner != os.geteuid():
-            raise Trouble(
-                f"{self.data} belongs to {user_name(owner)}, and you are {user_name(os.geteuid())}."
-                " Start Bartizan as that user, or choose another directory with --data."
-            )
+        self.check_owner()
         stamp = self.path("format")
         if stamp.exists():
             made = stamp.read_text().strip()
@@ -86,6 +81,15 @@ class Home:
             for name in ("keys", "logs"):
                 self.path(name).mkdir(mode=0o700, exist_ok=True)
 
+    def check_owner(self) -> None:
+        """Raises Trouble in a directory that is somebody else's: what lies there may lead anywhere."""
+        owner = self.data.stat().st_uid
+        if owner != os.geteuid():
+            raise Trouble(
+                f"{self.data} belongs to {user_name(owner)}, and you are {user_name(os.geteuid())}."
+                " Start Bartizan as that user, or choose another directory with --data."
+            )
+
     def _holds_a_ring_at_most(self) -> bool:
         """Nothing, or what a second node is given before its first start: the first one's `keys/ring`."""
         here = {path.name for path in self.data.iterdir()}
@@ -97,7 +101,12 @@ class Home:
 
     def lock(self) -> None:
         """Holds it for the life of this process. Raises Trouble when another run does."""
-        handle = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            handle = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        except OSError as wrong:  # ELOOP: a link, which is none of ours
+            raise Trouble(
+                f"{self.path('lock')} cannot be opened: {wrong.strerror}. Look at who put it there."
+            ) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -118,7 +127,7 @@ class Home:
     def held(self) -> bool:
         """Does a living run hold it?"""
         try:
-            handle = os.open(self.path("lock"), os.O_RDWR | os.O_CLOEXEC)
+            handle = os.open(self.path("lock"), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return False
         try:

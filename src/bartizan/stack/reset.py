@@ -15,6 +15,7 @@ def look(data: Path) -> Home:
     home = Home(data)
     if not home.exists():
         raise Trouble(f"There is no instance in {data}.")
+    home.check_owner()
     home.lock()  # raises where a run holds it
     home.unlock()
     return home

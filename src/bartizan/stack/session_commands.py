@@ -71,11 +71,11 @@ def session_end_all(
     wish = ending.Wish(client=client, before=ending.moment(before), but=but, offline=offline)
     if not yes:  # looked at first: who has named nobody is told so, and not asked whether they are sure
         meant = with_instance(config, data, lambda instance: ending.look(instance, wish))
-        if not meant.sessions and not meant.families:
+        if ending.in_vain(wish, meant):
             say("There is nothing to end.")
             show(ending.NOTHING, json)
             return 0
-        if not confirmed(ending.question(wish, meant)):
+        if (meant.sessions or meant.families) and not confirmed(ending.question(wish, meant)):
             say("Nothing was ended.")
             return 1
     show(with_instance(config, data, lambda instance: ending.end_all(instance, wish)), json)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.fixtures.many import crowd
-from tests.fixtures.records import RING, a_client, a_family, a_session, a_user, add_family, within
+from tests.fixtures.records import RING, a_client, a_code, a_family, a_session, a_user, add_family, within
 
 from bartizan.database.store import PostgresStore
 from bartizan.model.ended import Many, Meant
+from bartizan.model.event import Event
 from bartizan.stack import ending, operations
 from bartizan.stack.effective import Effective
 from bartizan.stack.home import Trouble
@@ -97,6 +98,30 @@ def test_what_is_counted_is_what_is_ended(empty_database_url: str) -> None:
                     done = await records.ended.end_many(which, "test")
                     assert (done.sessions, done.families) == (signed_in, families), wish
                     raise _Undone
+
+    within(empty_database_url, work)
+
+
+def test_of_an_app_that_has_nothing_yet_the_code_on_its_way_ends(empty_database_url: str) -> None:
+    wish = ending.Wish(client="shop")
+
+    async def work(store: PostgresStore) -> None:
+        at = Effective(config=Config(), data="", sockets="", engines="", uid=None, gid=None, base="")
+        instance = Instance(at=at, store=store, ring=RING)
+        user, client = a_user(), a_client(id="shop")
+        session = a_session(user)
+        async with store.transaction() as records:
+            await records.users.add(user, None)
+            await records.clients.add(client)
+            await records.sessions.add(session, b"s" * 32)
+        code = a_code(user, client, session_id=session.id)
+        assert await store.redemptions.issue(b"c" * 32, code, Event(code="code.issued"), by_consent=False)
+        meant = await ending.look(instance, wish)
+        assert (meant.sessions, meant.families) == (0, 0)
+        assert not ending.in_vain(wish, meant)
+        assert ending.in_vain(ending.Wish(), meant)
+        await ending.end_all(instance, wish)
+        assert await store.redemptions.see(b"c" * 32) is None
 
     within(empty_database_url, work)
 

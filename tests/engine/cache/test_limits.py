@@ -14,6 +14,7 @@ import uvloop
 from tests.fixtures.records import RING
 from tests.fixtures.valkey import ValkeyServer
 from valkey import Valkey
+from valkey.crc import key_slot
 
 from bartizan.cache.cache import Cache
 from bartizan.cache.settings import CacheSettings
@@ -245,6 +246,16 @@ def test_however_many_limits_it_is_one_command(valkey: ValkeyServer) -> None:
 
     try:
         within(valkey.url, work)
+    finally:
+        asked.close()
+
+
+def test_a_cluster_finds_all_keys_of_a_command_in_one_slot(valkey: ValkeyServer) -> None:
+    asked = raw(valkey)
+    asked.flushdb()
+    try:
+        within(valkey.url, lambda cache: cache.limits.take(*(Try("slot", who, MINUTE) for who in "abcdefgh")))
+        assert (len(asked.keys("*")), len({key_slot(key) for key in asked.keys("*")})) == (8, 1)
     finally:
         asked.close()
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from tests.fixtures.records import RING, a_client, a_family, a_session, a_user, add_family, now, within
 
+from bartizan.database import store as store_room
 from bartizan.database.settings import DatabaseSettings
 from bartizan.database.store import PostgresStore, connect
 from bartizan.model.ended import Many
@@ -144,6 +145,27 @@ def test_idle_ones_change_no_key_however_many_end(empty_database_url: str, activ
         assert await _listed(store) == set()
 
     within(empty_database_url, work, most_listed=10)
+
+
+def test_who_goes_on_with_longer_tokens_says_so_again(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day after another was set lower; else what that one ends would be let in again here."""
+    monkeypatch.setattr(store_room, "SAY_AGAIN", 0.0)
+
+    async def work(store: PostgresStore) -> None:
+        longer = await connect(DatabaseSettings(url=empty_database_url, ended_seconds=3_660), RING)
+        try:
+            await longer.epoch()
+            await store.epoch()
+            async with store.within(transaction=False) as handed:
+                await handed.connection.execute("UPDATE meta SET listed_until = now() - interval '1 second'")
+                await longer.epoch()
+                said = await handed.connection.fetchrow("SELECT listed_seconds, listed_until FROM meta")
+            assert said is not None
+            assert (said["listed_seconds"], said["listed_until"]) == (3_660, None)
+        finally:
+            await longer.close()
+
+    within(empty_database_url, work)
 
 
 @pytest.mark.parametrize("first", ["longer", "shorter"])

@@ -267,7 +267,14 @@ def test_a_loop_with_a_token_left_behind_ends_too(monkeypatch: pytest.MonkeyPatc
     with Browser() as browser:
         browser.sign_in()
         monkeypatch.setattr(auth_client.AuthServer, "alive", _superseded)
+        old = browser.cookies[RT]
         assert _until_the_page(browser, keeps_access=True) == 8
+        newest = browser.cookies[RT]
+        assert newest != old
+        page = browser.call("GET", "/bff/renew?return_to=/a", CLICKED)
+        assert (page.status, browser.cookies[RT] == newest) == (400, False), "what was rotated is not thrown away"
+        script = browser.call("POST", "/bff/renew?return_to=/a", BEAT)
+        assert script.status == 307, "of another address"
 
 
 def test_a_loop_after_a_renewal_ends_in_a_page() -> None:

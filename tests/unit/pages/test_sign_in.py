@@ -13,6 +13,7 @@ from tests.unit.auth.house import BFF, PRINT_SHOP, SETTINGS, USER, back
 from tests.unit.pages.house import PASSWORD, Page, PagesHouse
 from tests.unit.web.calling import Answer, calling
 
+from bartizan.auth import attempts
 from bartizan.auth.passwords import POOL
 from bartizan.auth.signin.enter import turned
 from bartizan.protocol.refusal import Unavailable
@@ -117,6 +118,17 @@ def test_a_flood_of_tries_is_not_a_flood_of_events(house: PagesHouse) -> None:
     assert house.events().count("signin.limited") == 1
 
 
+def test_invented_names_of_an_address_without_tries_are_one_event(house: PagesHouse) -> None:
+    house.enter("first@example.test", WRONG)
+    (address,) = [key for key in house.limits.counts if key[0] == "signin.address"]
+    house.limits.counts[address] = attempts.PASSWORD_BY_ADDRESS.amount
+    form = house.page("/signin").forms["/signin"]
+    for number in range(5):
+        named = {"identifier": f"name{number}@example.test", "password": WRONG}
+        assert house.send("/signin", {**form, **named}).status == 429
+    assert house.events().count("signin.limited") == 1
+
+
 def test_a_stranger_locks_nobody_out_of_their_own_browser(house: PagesHouse) -> None:
     """ASVS 6.1.1: the limit must not be a weapon. New browsers wait; one that she signed in with before does not."""
     house.enter()
@@ -174,7 +186,7 @@ def test_who_may_not_try_uses_up_nobodys_tries(house: PagesHouse) -> None:
             **{"x-forwarded-for": network[1]},
         )
         assert answer.status == 429
-        assert house.limits.counts == {person: 0, network: 0, full: 300, ("signin.noted", USER.email): 1}
+        assert house.limits.counts == {person: 0, network: 0, full: 300, ("signin.noted", full[1]): 1}
     assert house.passwords.verified == []
 
 

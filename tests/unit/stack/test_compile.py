@@ -62,6 +62,15 @@ def test_two_that_start_at_once_have_one_ring(data: Path) -> None:
     assert [path.name for path in (data / "keys").iterdir()] == ["ring"]
 
 
+def test_a_disk_without_links_has_its_ring_too(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: Path, target: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert ring_file(data).read_text().count(" ") == 1
+    assert [path.name for path in (data / "keys").iterdir()] == ["ring"]
+
+
 def test_a_ring_that_the_file_names_makes_none(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RING", new_ring_line("20261124", b"x" * 32))
     here = at(data, Config(keys=KeysRow(ring=Reference(env="RING"))))

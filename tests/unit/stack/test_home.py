@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bartizan.stack import reset
 from bartizan.stack.home import FORMAT, Home, Mark, Run, Trouble, alive, boot_id, make_sockets, started, write
 from bartizan.stack.leftovers import settle
 
@@ -63,6 +64,28 @@ def test_one_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(data, 12345, 12345)
     with pytest.raises(Trouble, match="belongs to user 12345"):
         Home(data).open()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give a directory away")
+def test_reset_follows_nothing_in_a_directory_of_another_user(tmp_path: Path) -> None:
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    data.mkdir()
+    (data / "format").write_text(f"{FORMAT}\n")
+    (data / "lock").symlink_to(elsewhere)
+    os.chown(data, 12345, 12345)
+    with pytest.raises(Trouble, match="belongs to user 12345"):
+        reset.look(data)
+    assert not elsewhere.exists()
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    home, elsewhere = Home(tmp_path / "data"), tmp_path / "elsewhere"
+    home.open()
+    home.path("lock").symlink_to(elsewhere)
+    with pytest.raises(Trouble, match="cannot be opened"):
+        home.lock()
+    assert not home.held()
+    assert not elsewhere.exists()
 
 
 def test_a_second_run_is_told_who_holds_it(tmp_path: Path) -> None:

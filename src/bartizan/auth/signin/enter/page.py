@@ -106,9 +106,11 @@ class Enter:
             Try(BY_IDENTIFIER, entry.who, attempts.PASSWORD_BY_IDENTIFIER),
             Try("signin.address", entry.network, attempts.PASSWORD_BY_ADDRESS),
         )
-        noted = Try("signin.noted", entry.who, attempts.ONCE)
-        if counted.again is not None and await attempts.take(ports, noted) is None:
-            async with ports.store.transaction() as records:  # one event a window: a flood of tries is not one of rows
+        if counted.by is None:
+            return counted
+        # One event a window for each that refuses: a flood of tries, or of invented names, is not one of rows.
+        if await attempts.take(ports, Try("signin.noted", counted.by.who, attempts.ONCE)) is None:
+            async with ports.store.transaction() as records:
                 await records.events.record(_event("signin.limited", entry, None))
         return counted
 
