@@ -15,6 +15,8 @@ import uvicorn
 from msgspec import Struct
 from starlette.types import ASGIApp
 
+from bartizan.stack.home import Trouble
+
 _GRACE = 0.8  # seconds for what is under way; then it is cut
 _BACKLOG = 512
 
@@ -86,7 +88,12 @@ def _bind(where: Path | tuple[str, int], owner: int | None) -> socket.socket:
         family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
         tcp = socket.socket(family)
         tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        tcp.bind(where)
+        try:
+            tcp.bind(where)
+        except OSError as wrong:
+            tcp.close()
+            place = f"{where[0]} port {where[1]}"
+            raise Trouble(f"{place} cannot be had: {wrong.strerror}. Stop what holds it, or name another.") from None
         return tcp
     where.unlink(missing_ok=True)  # of a run that was killed
     unix = socket.socket(socket.AF_UNIX)
