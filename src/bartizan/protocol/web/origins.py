@@ -98,15 +98,18 @@ def _stays(text: str) -> bool:
     path = text.partition("?")[0].partition("#")[0]
     if any(character < " " or character in "\\\x7f" for character in path):
         return False
-    return path.startswith("/") and not _without_dots(path).startswith("//")
+    return path.startswith("/") and not path.startswith("//") and not _without_dots(path).startswith("//")
 
 
 def _without_dots(path: str) -> str:
-    """RFC 3986 §5.2.4 for a path that begins with a slash."""
+    """RFC 3986 §5.2.4 for a path that begins with a slash. One that ends with dots ends with a slash then."""
     kept: list[str] = []
-    for segment in path[1:].split("/"):
+    segments = path[1:].split("/")
+    for segment in segments:
         if segment == "..":
             del kept[-1:]
         elif segment != ".":
             kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
     return "/" + "/".join(kept)
