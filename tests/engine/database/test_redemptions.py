@@ -10,19 +10,29 @@ from tests.fixtures.records import a_client, a_code, a_consent, a_session, a_use
 
 from bartizan.database.codes import READ, REDEEM
 from bartizan.database.store import PostgresStore
+from bartizan.model.clients import Client
+from bartizan.model.codes import Interaction
 from bartizan.model.event import Event
+from bartizan.model.sessions import Session
+from bartizan.model.users import User
 
 pytestmark = pytest.mark.engine
 
 
+async def _under_way(store: PostgresStore) -> tuple[User, Client, Session, Interaction]:
+    """Somebody who is signed in, and their interaction with an app, which is not stored."""
+    user, client = a_user(), a_client()
+    session, interaction = a_session(user), an_interaction(client)
+    async with store.transaction() as records:
+        await records.users.add(user, None)
+        await records.sessions.add(session, os.urandom(32))
+        await records.interactions.add(os.urandom(32), interaction)
+    return user, client, session, interaction
+
+
 def test_of_one_interaction_comes_one_code_and_one_event(database_url: str) -> None:
     async def work(store: PostgresStore) -> None:
-        user, client = a_user(), a_client()
-        session, interaction = a_session(user), an_interaction(client)
-        async with store.transaction() as records:
-            await records.users.add(user, None)
-            await records.sessions.add(session, os.urandom(32))
-            await records.interactions.add(os.urandom(32), interaction)
+        user, client, session, interaction = await _under_way(store)
         fingerprints = [os.urandom(32) for _ in range(6)]
         code, said = a_code(user, client, session_id=session.id), Event(code="code.issued", session_id=session.id)
         tries = (
@@ -46,12 +56,8 @@ def test_no_code_outlives_the_consent_that_it_came_of(database_url: str, first: 
     """The consent was seen a moment ago; whoever is first, nothing can be bought when it is withdrawn."""
 
     async def work(store: PostgresStore) -> None:
-        user, client = a_user(), a_client()
-        session, interaction = a_session(user), an_interaction(client)
+        user, client, session, interaction = await _under_way(store)
         async with store.transaction() as records:
-            await records.users.add(user, None)
-            await records.sessions.add(session, os.urandom(32))
-            await records.interactions.add(os.urandom(32), interaction)
             await records.clients.add(client)
             await records.consents.grant(a_consent(user, client))
         fingerprint, code = os.urandom(32), a_code(user, client, session_id=session.id)
